@@ -1,0 +1,278 @@
+//! Builds and runs the workspace's programs and tests, in numbered stages.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::setup;
+use crate::task::selected_packages;
+use crate::tests_total::Total;
+
+/// Why a task did not succeed, and the exit status that says so.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    pub(crate) status: u8,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            status: 1,
+        }
+    }
+
+    fn of_command(command: &Command, status: ExitStatus) -> Self {
+        Self {
+            message: format!("{} ended with {status}", shown(command)),
+            status: status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        }
+    }
+
+    fn of_start(command: &Command, error: &std::io::Error) -> Self {
+        Self::new(format!("{} did not start: {error}", shown(command)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A numbered step of a task. Stages speak on standard error: standard output belongs to the program that is run.
+pub(crate) struct Stage {
+    number: u32,
+    began: Instant,
+}
+
+impl Stage {
+    pub(crate) fn begin(what: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        eprintln!("[{number}] {what}");
+        Self {
+            number,
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) fn done(self) {
+        eprintln!("[{}] done in {}", self.number, spoken(self.began.elapsed()));
+    }
+}
+
+/// `cargo xtask test`: every test, or those that `arguments` select.
+pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
+    let packages = selected_packages(arguments);
+    let end_to_end = packages.is_empty() || packages.iter().any(|name| name == "lanyard-tests");
+    setup::prepare(if end_to_end {
+        &setup::EVERYTHING
+    } else {
+        &setup::TO_BUILD
+    })?;
+    if end_to_end {
+        let stage = Stage::begin(
+            "Building the programs and the tests (the first time: about 8 minutes on 2 cores)",
+        );
+        // With `--tests` the programs get the features that `cargo test` will want, so nothing is built twice.
+        complete(&mut cargo([
+            "build",
+            "--workspace",
+            "--locked",
+            "--bins",
+            "--tests",
+        ]))?;
+        stage.done();
+    }
+
+    let stage = Stage::begin("Running the tests");
+    say_where_recorded_messages_are();
+    // One failing binary must not hide what the others have to say.
+    let mut command = cargo(["test", "--locked", "--no-fail-fast"]);
+    if packages.is_empty() {
+        command.arg("--workspace");
+    }
+    let (status, total) = counted(command.args(arguments), &mut std::io::stdout())?;
+    stage.done();
+    eprintln!("Total: {total}.");
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::of_command(&command, status))
+    }
+}
+
+/// `cargo xtask up`: builds the programs, then becomes `lanyard-up`. Returns only if that fails.
+pub(crate) fn up(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::prepare(&setup::TO_BUILD)?;
+    let stage = Stage::begin(
+        "Building the server and the simulated device (the first time: about 6 minutes on 2 cores)",
+    );
+    let mut build = cargo(["build", "--locked", "--bins"]);
+    for package in ["lanyard-server", "lanyard-device", "lanyard-tests"] {
+        build.args(["--package", package]);
+    }
+    complete(&mut build)?;
+    stage.done();
+
+    let program = beside_this_program("lanyard-up")?;
+    // Replacing this process hands over the terminal, its signals and the exit status without a middleman.
+    let mut command = Command::new(program);
+    let error = command.args(arguments).exec();
+    Err(Failure::of_start(&command, &error))
+}
+
+/// Tests that read Apple's recorded messages pass without them; a line here keeps that from going unseen.
+fn say_where_recorded_messages_are() {
+    let shared = std::env::var_os("LANYARD_SHARED")
+        .map_or_else(|| workspace().join("../shared"), PathBuf::from);
+    if shared.join("recorded").is_dir() {
+        eprintln!(
+            "    Recorded device messages: {}/recorded",
+            shared.display()
+        );
+    } else {
+        eprintln!(
+            "    Recorded device messages: none at {}/recorded, so the tests that read them check nothing. \
+             LANYARD_SHARED names the folder that holds `recorded`.",
+            shared.display()
+        );
+    }
+}
+
+/// The cargo that runs us, in the workspace.
+fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(workspace()).args(arguments);
+    command
+}
+
+fn workspace() -> &'static Path {
+    // The member's folder is one below the workspace's.
+    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
+    member.parent().unwrap_or(member)
+}
+
+/// Cargo puts all programs of one profile into one folder, whatever its target directory is called.
+fn beside_this_program(name: &str) -> Result<PathBuf, Failure> {
+    let this = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("cannot tell where this program lies: {error}")))?;
+    Ok(this.with_file_name(name))
+}
+
+fn complete(command: &mut Command) -> Result<(), Failure> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::of_command(command, status)),
+        Err(error) => Err(Failure::of_start(command, &error)),
+    }
+}
+
+/// Runs a command, passes its standard output on line by line and adds up what it says about tests.
+fn counted(
+    command: &mut Command,
+    output: &mut impl std::io::Write,
+) -> Result<(ExitStatus, Total), Failure> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::of_start(command, &error))?;
+    let mut total = Total::default();
+    if let Some(input) = child.stdout.take() {
+        let mut input = BufReader::new(input);
+        let mut line = Vec::new();
+        while input
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|read| read > 0)
+        {
+            // Who closed our output no longer wants to read; the tests still run to their end.
+            let _ = output.write_all(&line);
+            total.add(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+    let status = child
+        .wait()
+        .map_err(|error| Failure::new(format!("lost sight of {}: {error}", shown(command))))?;
+    Ok((status, total))
+}
+
+/// A command as one would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words: Vec<_> = std::iter::once(name)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect();
+    format!("`{}`", words.join(" "))
+}
+
+fn spoken(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min 0 s"),
+            (505, "8 min 25 s"),
+        ] {
+            assert_eq!(spoken(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_failing_command_is_quoted_and_its_status_forwarded() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "exit 42"]);
+        let failure = complete(&mut command).unwrap_err();
+        assert_eq!(failure.status, 42);
+        assert!(
+            failure
+                .to_string()
+                .starts_with("`sh -c exit 42` ended with")
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let failure = complete(&mut Command::new("lanyard-no-such-program")).unwrap_err();
+        assert!(
+            failure
+                .to_string()
+                .starts_with("`lanyard-no-such-program` did not start")
+        );
+    }
+
+    #[test]
+    fn output_is_counted_while_it_passes() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'test result: ok. 2 passed; 0 failed;'; exit 3"]);
+        let mut passed_on = Vec::new();
+        let (status, total) = counted(&mut command, &mut passed_on).unwrap();
+        assert!(passed_on.starts_with(b"test result: ok."));
+        assert_eq!(status.code(), Some(3));
+        assert!(total.to_string().starts_with("2 passed, 0 failed"));
+    }
+}
