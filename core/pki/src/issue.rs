@@ -1,0 +1,316 @@
+use std::{fmt, net::IpAddr, time::SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData, SanType,
+    SerialNumber, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo,
+};
+
+use crate::{Certificate, CertificateError, KeyUsage, Name, PrivateKey, PublicKey, oid};
+
+/// A certificate could not be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The template or the key cannot be put into a certificate.
+    #[error("the certificate could not be written")]
+    Write(#[from] rcgen::Error),
+    /// What was written could not be read again.
+    #[error("the certificate written cannot be read")]
+    Read(#[from] CertificateError),
+    /// The authority's name has something (two values of one type, say) that the writer would lose.
+    #[error(
+        "the authority's name {0} cannot be repeated as issuer; use an authority with one value for each attribute type"
+    )]
+    IssuerName(String),
+    /// The certificate and the key of an authority do not belong together.
+    #[error("the authority's certificate is not for the authority's key")]
+    KeyMismatch,
+}
+
+/// One subjectAltName.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlternativeName {
+    /// A DNS name.
+    Dns(String),
+    /// An IP address.
+    Ip(IpAddr),
+    /// A mail address.
+    Email(String),
+    /// A URI.
+    Uri(String),
+}
+
+/// What a certificate's key may be used for beyond its [`KeyUsage`] (RFC 5280, 4.2.1.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtendedKeyUsage {
+    /// TLS servers.
+    ServerAuth,
+    /// TLS clients; device identities.
+    ClientAuth,
+}
+
+/// All that a certificate will say, but for its key and its issuer.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Whom it is about.
+    pub subject: Name,
+    /// Serial number: 8 to 20 octets, the first below 0x80 and not all zero (RFC 5280, 4.1.2.2). From the caller, so
+    /// that a caller can record it before anything is signed.
+    pub serial: [u8; 16],
+    /// Valid from.
+    pub not_before: SystemTime,
+    /// Valid until.
+    pub not_after: SystemTime,
+    /// Key usage, written as a critical extension.
+    pub key_usage: KeyUsage,
+    /// Extended key usage; none is written when empty.
+    pub extended_key_usage: Vec<ExtendedKeyUsage>,
+    /// subjectAltNames; none is written when empty.
+    pub alternative_names: Vec<AlternativeName>,
+    /// `None`: an end entity's. `Some(n)`: an authority's, with at most n authorities below it.
+    pub authority: Option<u8>,
+}
+
+/// A certificate authority: a certificate and its key.
+#[derive(Clone)]
+pub struct Authority {
+    certificate: Certificate,
+    key: PrivateKey,
+}
+
+impl Authority {
+    /// Puts an authority's certificate and key together.
+    ///
+    /// # Errors
+    /// [`IssueError::KeyMismatch`]
+    pub fn new(certificate: Certificate, key: PrivateKey) -> Result<Self, IssueError> {
+        if certificate.public_key() != key.public_key() {
+            return Err(IssueError::KeyMismatch);
+        }
+        Ok(Self { certificate, key })
+    }
+
+    /// A new root. The template's `authority` says how many levels may follow.
+    ///
+    /// # Errors
+    /// [`IssueError`]
+    pub fn self_signed(key: PrivateKey, template: &Template) -> Result<Self, IssueError> {
+        let certificate = parameters(template)?.self_signed(&Signing(&key))?;
+        Ok(Self {
+            certificate: Certificate::from_der(certificate.der())?,
+            key,
+        })
+    }
+
+    /// The authority's certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The authority's key.
+    #[must_use]
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// Signs whatever the template says, for whatever key. Whoever calls this answers for the authorisation; requests
+    /// from outside go through `lanyard_scep`, which only issues what was authorised.
+    ///
+    /// # Errors
+    /// [`IssueError`]
+    pub fn danger_issue(
+        &self,
+        template: &Template,
+        key: &PublicKey,
+    ) -> Result<Certificate, IssueError> {
+        let subject_key = SubjectPublicKeyInfo::from_der(key.spki())?;
+        let issuer = Issuer::from_ca_cert_der(&self.certificate.der().into(), Signing(&self.key))?;
+        let certificate = parameters(template)?.signed_by(&subject_key, &issuer)?;
+        let certificate = Certificate::from_der(certificate.der())?;
+        if certificate.issuer() != self.certificate.subject() {
+            return Err(IssueError::IssuerName(
+                self.certificate.subject().to_string(),
+            ));
+        }
+        Ok(certificate)
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({})", self.certificate.subject())
+    }
+}
+
+fn parameters(template: &Template) -> Result<CertificateParams, IssueError> {
+    let mut parameters = CertificateParams::default();
+    parameters.not_before = template.not_before.into();
+    parameters.not_after = template.not_after.into();
+    parameters.serial_number = Some(SerialNumber::from_slice(&template.serial));
+    parameters.distinguished_name = distinguished_name(&template.subject);
+    parameters.is_ca = match template.authority {
+        Some(below) => IsCa::Ca(BasicConstraints::Constrained(below)),
+        None => IsCa::ExplicitNoCa,
+    };
+    parameters.key_usages = [
+        (
+            KeyUsage::DIGITAL_SIGNATURE,
+            KeyUsagePurpose::DigitalSignature,
+        ),
+        (KeyUsage::KEY_ENCIPHERMENT, KeyUsagePurpose::KeyEncipherment),
+        (KeyUsage::KEY_CERT_SIGN, KeyUsagePurpose::KeyCertSign),
+        (KeyUsage::CRL_SIGN, KeyUsagePurpose::CrlSign),
+    ]
+    .into_iter()
+    .filter(|&(usage, _)| template.key_usage.contains(usage))
+    .map(|(_, purpose)| purpose)
+    .collect();
+    parameters.extended_key_usages = template
+        .extended_key_usage
+        .iter()
+        .map(|usage| match usage {
+            ExtendedKeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        })
+        .collect();
+    parameters.subject_alt_names = template
+        .alternative_names
+        .iter()
+        .map(subject_alt_name)
+        .collect::<Result<_, rcgen::Error>>()?;
+    parameters.use_authority_key_identifier_extension = true;
+    parameters.key_identifier_method = KeyIdMethod::Sha256;
+    Ok(parameters)
+}
+
+fn subject_alt_name(name: &AlternativeName) -> Result<SanType, rcgen::Error> {
+    Ok(match name {
+        AlternativeName::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+        AlternativeName::Ip(address) => SanType::IpAddress(*address),
+        AlternativeName::Email(name) => SanType::Rfc822Name(name.as_str().try_into()?),
+        AlternativeName::Uri(name) => SanType::URI(name.as_str().try_into()?),
+    })
+}
+
+fn distinguished_name(name: &Name) -> DistinguishedName {
+    let mut distinguished_name = DistinguishedName::new();
+    for (kind, value) in name.attributes() {
+        let kind = match kind {
+            oid::COUNTRY => DnType::CountryName,
+            oid::ORGANIZATION => DnType::OrganizationName,
+            oid::ORGANIZATIONAL_UNIT => DnType::OrganizationalUnitName,
+            oid::COMMON_NAME => DnType::CommonName,
+            other => DnType::CustomDnType(other.arcs().map(u64::from).collect()),
+        };
+        let printable = matches!(kind, DnType::CountryName) || kind == serial_number();
+        let value = match (printable, value.as_str().try_into()) {
+            (true, Ok(printable)) => DnValue::PrintableString(printable),
+            _ => DnValue::Utf8String(value),
+        };
+        distinguished_name.push(kind, value);
+    }
+    distinguished_name
+}
+
+fn serial_number() -> DnType {
+    DnType::CustomDnType(oid::SUBJECT_SERIAL_NUMBER.arcs().map(u64::from).collect())
+}
+
+/// Lets rcgen sign with a key that OpenSSL holds; a key in a token or a service would stand in the same place.
+struct Signing<'a>(&'a PrivateKey);
+
+impl PublicKeyData for Signing<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.public_key().bits()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        if self.0.is_rsa() {
+            &rcgen::PKCS_RSA_SHA256
+        } else {
+            &rcgen::PKCS_ECDSA_P256_SHA256
+        }
+    }
+}
+
+impl SigningKey for Signing<'_> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.0
+            .sign(crate::Digest::Sha256, message)
+            .map_err(|_| rcgen::Error::RemoteKeyError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::{NameAttribute, Strength};
+
+    fn template(subject: &str, authority: Option<u8>) -> Template {
+        Template {
+            subject: Name::new(&[
+                (NameAttribute::CommonName, subject),
+                (NameAttribute::SerialNumber, "C02"),
+            ]),
+            serial: [7; 16],
+            not_before: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            not_after: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            key_usage: KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT),
+            extended_key_usage: vec![ExtendedKeyUsage::ClientAuth],
+            alternative_names: vec![AlternativeName::Dns("device.example".into())],
+            authority,
+        }
+    }
+
+    #[test]
+    fn certificates_say_what_the_template_says() {
+        for key in [
+            PrivateKey::generate_p256().unwrap(),
+            PrivateKey::generate_rsa(2048).unwrap(),
+        ] {
+            let authority = Authority::self_signed(key, &template("authority", Some(0))).unwrap();
+            let device = PrivateKey::generate_rsa(2048).unwrap();
+            let template = template("device", None);
+            let issued = authority
+                .danger_issue(&template, device.public_key())
+                .unwrap();
+            assert_eq!(issued.subject(), &template.subject);
+            assert_eq!(issued.issuer(), authority.certificate().subject());
+            assert_eq!(issued.serial(), template.serial);
+            assert_eq!(
+                (issued.not_before(), issued.not_after()),
+                (template.not_before, template.not_after)
+            );
+            assert_eq!(issued.key_usage(), Some(template.key_usage));
+            assert_eq!(issued.public_key(), device.public_key());
+            assert!(!issued.is_authority() && authority.certificate().is_authority());
+            assert_eq!(
+                issued.verify_signed_by(authority.key().public_key(), Strength::Modern),
+                Ok(())
+            );
+            assert_ne!(
+                issued.verify_signed_by(device.public_key(), Strength::Modern),
+                Ok(())
+            );
+            let pem = Certificate::many_from_pem(issued.to_pem().as_bytes()).unwrap();
+            assert_eq!(pem, [issued]);
+        }
+    }
+
+    #[test]
+    fn an_authority_needs_its_own_key() {
+        let authority = Authority::self_signed(
+            PrivateKey::generate_p256().unwrap(),
+            &template("authority", Some(0)),
+        )
+        .unwrap();
+        let other = PrivateKey::generate_p256().unwrap();
+        assert!(matches!(
+            Authority::new(authority.certificate().clone(), other),
+            Err(IssueError::KeyMismatch)
+        ));
+    }
+}
