@@ -1,1 +1,33 @@
-//! Placeholder.
+//! SCEP (RFC 8894): the server half, which turns a message into a request that awaits a decision and a decision into a
+//! message, and the client half. No sockets, no clock, no storage, no policy: octets, times, nonces, serial numbers and
+//! decisions are arguments, and whoever calls remembers what was issued.
+//!
+//! # A request's way
+//!
+//! ```text
+//! octets ──Endpoint::receive──▶ Request       signature, possession of the key: proven
+//!          Request::authenticate ▶ Authenticated  the challenge is ours, for this endpoint, and not expired
+//!          Authenticated::approve ▶ Authorized     the caller decided, and says what the certificate will say
+//!          Endpoint::issue ──────▶ Certificate    nothing but an `Authorized` can be issued
+//!          Endpoint::success ────▶ octets         CertRep
+//! ```
+//!
+//! Every step that fails gives a [`Refusal`], which says whether it can be answered as a CertRep
+//! ([`Endpoint::failure`]) or only by the transport.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod challenge;
+pub mod client;
+mod endpoint;
+mod message;
+mod query;
+mod request;
+
+pub use challenge::{ChallengeError, ChallengeKey, Claims};
+pub use endpoint::{AuthorityResponse, Compatibility, Endpoint, EndpointError, Identity, Mode};
+pub use message::{FailInfo, MessageType, PkiStatus};
+pub use query::{Operation, QueryError, operation, pki_message};
+pub use request::{
+    Authenticated, Authorized, CertificateProfile, Exchange, Refusal, RefusalReason, Request,
+    TransactionKey,
+};
