@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Runs policy plugins: WebAssembly components that answer the hooks of `lanyard-policy`, each call in a fresh instance with
+//! its own budget of fuel, time, memory and host calls. This crate does **not** decide which plugin is bound where, keeps no
+//! record of decisions, and gives a plugin no files, sockets or environment.
+//!
+//! [`PluginHost`] holds the engine; [`PluginHost::load_directory`] checks a component and makes it a
+//! [`Directory`](lanyard_policy::Directory). The contract is `sdk/wit/`.
+//!
+//! A plugin's clock and random come from the [`Decision`](lanyard_policy::Decision) alone, floating point is canonical and
+//! relaxed SIMD is off: the same question gets the same answer for the same fuel. What ends at the wall-clock deadline or
+//! by exhausting the stack is the exception.
+//!
+//! | breach | [`HookFailure`](lanyard_policy::HookFailure) |
+//! |---|---|
+//! | panic, illegal operation, stack exhausted, exit | `Trapped` |
+//! | fuel spent | `OutOfFuel` |
+//! | still busy or asleep at the deadline | `DeadlineExceeded` |
+//! | memory or table grown too far | `MemoryLimit` |
+//! | host calls, secret verifications, handles | `HostCallLimit` |
+//! | no free instance | `Unavailable` |
+//! | an answer that breaks the contract, or is too large | `InvalidAnswer` |
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod bindings;
+mod call;
+mod capability;
+mod contract;
+mod directory;
+mod host;
+mod limits;
+mod load;
+mod sandbox;
+mod verify;
+
+pub use directory::WasmDirectory;
+pub use host::{Capacity, PluginHost, StartError};
+pub use limits::Limits;
+pub use load::LoadError;

@@ -1,0 +1,125 @@
+//! The engine that all plugins share.
+
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::bindings::lanyard::policy::{log, secrets, types};
+use crate::call::CallState;
+use crate::sandbox;
+
+/// How much room there is for plugins, all of them together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls under way at the same time. Each costs address space only, until it is used. Default 128.
+    pub instances: u32,
+    /// The most linear memory that one instance can have, in bytes. Default 64 MiB.
+    pub memory_bytes: usize,
+    /// The largest component that is compiled, in bytes. Compiling cannot be interrupted, and takes seconds for a file that is made
+    /// to be slow. Default 4 MiB.
+    pub component_bytes: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self {
+            instances: 128,
+            memory_bytes: 64 << 20,
+            component_bytes: 4 << 20,
+        }
+    }
+}
+
+/// The engine does not start on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly engine does not start with room for {instances} instances: {detail}")]
+pub struct StartError {
+    instances: u32,
+    detail: String,
+}
+
+/// Compiles and runs plugins.
+pub struct PluginHost {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<CallState>,
+    pub(crate) capacity: Capacity,
+}
+
+/// How long a plugin computes before other tasks of the same thread get their turn.
+const TICK: Duration = Duration::from_millis(5);
+
+impl PluginHost {
+    /// Reserves address space for the given capacity and starts the thread that interrupts plugins. The thread ends
+    /// with the last plugin.
+    ///
+    /// # Errors
+    /// [`StartError`] if the machine lacks the address space, or is not one that the engine compiles for.
+    pub fn new(capacity: Capacity) -> Result<Self, StartError> {
+        let refused = |detail: String| StartError {
+            instances: capacity.instances,
+            detail,
+        };
+        let engine =
+            Engine::new(&config(&capacity)).map_err(|error| refused(format!("{error:#}")))?;
+        let linker = linker(&engine).map_err(|error| refused(format!("{error:#}")))?;
+        tick(&engine).map_err(|error| refused(error.to_string()))?;
+        Ok(Self {
+            engine,
+            linker,
+            capacity,
+        })
+    }
+}
+
+fn config(capacity: &Capacity) -> Config {
+    // A Rust component is one module with one memory, beside the small modules that connect it to its imports.
+    const MODULES: u32 = 8;
+    const TABLES: u32 = 4;
+    let instances = capacity.instances;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(MODULES))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(TABLES))
+        .total_stacks(instances)
+        .max_core_instances_per_component(MODULES)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES)
+        .max_memory_size(capacity.memory_bytes);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        // The same bits on every machine, so that a recorded decision replays.
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        // Nobody reads a plugin's backtrace, and collecting it costs more than the call.
+        .wasm_backtrace_max_frames(None);
+    config
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+    let mut linker = Linker::new(engine);
+    sandbox::link(&mut linker)?;
+    types::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    secrets::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// A thread and not a task: it has to tick when all of the executor's threads are busy with plugins.
+fn tick(engine: &Engine) -> std::io::Result<()> {
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("plugin-epoch".to_owned())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .map(drop)
+}

@@ -1,0 +1,83 @@
+//! A directory plugin with one person in it, and two names that misbehave. It proves that the hook's contract fits a real
+//! Rust component; it is **not** an example to start from.
+//!
+//! | user name | what happens |
+//! |---|---|
+//! | `ada` | her password is checked against a hash by the host |
+//! | `trap` | the plugin panics |
+//! | `spin` | the plugin loops for ever |
+//! | `sleep` | the plugin sleeps for an hour |
+//! | anything else | the plugin abstains |
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use exports::lanyard::policy::directory::{Guest, Inquiry, Resumption, SignIn, Standing, Step};
+use lanyard::policy::log::{self, Level};
+use lanyard::policy::secrets::Secret;
+use lanyard::policy::types::{Attribute, Person, Reason};
+
+wit_bindgen::generate!({
+    path: "../../../sdk/wit",
+    world: "directory-plugin",
+});
+
+/// Argon2id of `correct horse`: the plugin holds the hash and never sees a password.
+const ADAS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
+
+struct OnePerson;
+
+impl Guest for OnePerson {
+    fn begin(request: SignIn, password: &Secret) -> Step {
+        match request.user_name.as_str() {
+            "ada" if password.verify(ADAS_PASSWORD) => Step::Authenticated(ada()),
+            "ada" => {
+                log::write(Level::Info, "wrong password for ada");
+                Step::Rejected(Reason {
+                    code: "wrong-password".to_owned(),
+                    message: "The name or the password is wrong.".to_owned(),
+                    relied_on: Vec::new(),
+                })
+            }
+            "trap" => panic!("asked to trap"),
+            "spin" => spin(),
+            "sleep" => {
+                std::thread::sleep(Duration::from_secs(3600));
+                Step::Abstain
+            }
+            _ => Step::Abstain,
+        }
+    }
+
+    fn resume(_: Resumption) -> Step {
+        Step::Abstain
+    }
+
+    fn lookup(request: Inquiry) -> Standing {
+        match request.person_id.as_str() {
+            "ada" => Standing::Active(ada()),
+            _ => Standing::Unknown,
+        }
+    }
+}
+
+fn ada() -> Person {
+    Person {
+        id: "ada".to_owned(),
+        display_name: "Ada Lovelace".to_owned(),
+        attributes: vec![Attribute {
+            name: "groups".to_owned(),
+            values: vec!["staff".to_owned(), "engines".to_owned()],
+        }],
+    }
+}
+
+fn spin() -> Step {
+    let mut turns = 0_u64;
+    while black_box(true) {
+        turns = black_box(turns.wrapping_add(1));
+    }
+    Step::Abstain
+}
+
+export!(OnePerson);
