@@ -1,0 +1,406 @@
+//! What ARCHITECTURE.md says, checked: who may import whom, who names which heavy dependency, and that the documents
+//! describe the tree that is there.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+
+/// Which of our crates a crate may import, and which foreign ones it must not name. Development dependencies are free:
+/// they reach no product.
+struct Rule {
+    of: &'static str,
+    may_import: &'static [&'static str],
+    must_not_name: &'static [&'static str],
+}
+
+const IO: &[&str] = &["axum", "hyper", "sea-orm", "tokio", "wasmtime"];
+
+const RULES: &[Rule] = &[
+    Rule {
+        of: "lanyard-pki",
+        may_import: &[],
+        must_not_name: IO,
+    },
+    Rule {
+        of: "lanyard-policy",
+        may_import: &[],
+        must_not_name: IO,
+    },
+    Rule {
+        of: "lanyard-commands",
+        may_import: &[],
+        must_not_name: IO,
+    },
+    Rule {
+        of: "lanyard-scep",
+        may_import: &["pki"],
+        must_not_name: IO,
+    },
+    Rule {
+        of: "lanyard-mdm",
+        may_import: &["pki", "commands"],
+        must_not_name: IO,
+    },
+    Rule {
+        of: "lanyard-wasm",
+        may_import: &["policy"],
+        must_not_name: &["axum", "sea-orm"],
+    },
+    Rule {
+        of: "lanyard-store",
+        may_import: &["policy", "mdm", "pki"],
+        must_not_name: &["axum", "wasmtime"],
+    },
+    Rule {
+        of: "lanyard-push",
+        may_import: &["mdm", "pki"],
+        must_not_name: &["axum", "sea-orm"],
+    },
+    Rule {
+        of: "lanyard-engine",
+        may_import: &["pki", "scep", "mdm", "policy", "store", "push", "commands"],
+        must_not_name: &["axum", "wasmtime"],
+    },
+    Rule {
+        of: "lanyard-server",
+        may_import: &[
+            "pki", "scep", "mdm", "policy", "wasm", "store", "push", "engine", "commands",
+        ],
+        must_not_name: &[],
+    },
+    Rule {
+        of: "lanyard-device",
+        may_import: &["pki", "scep", "mdm"],
+        must_not_name: &["axum", "sea-orm", "wasmtime"],
+    },
+];
+
+/// Foreign crates that one crate of ours alone names.
+const NAMED_BY_ONE: &[(&str, &[&str])] = &[
+    (
+        "lanyard-pki",
+        &[
+            "openssl",
+            "openssl-sys",
+            "rcgen",
+            "der",
+            "cms",
+            "x509-cert",
+            "x509-parser",
+        ],
+    ),
+    (
+        "lanyard-wasm",
+        &["wasmtime", "wasmtime-wasi", "wit-bindgen"],
+    ),
+    ("lanyard-push", &["a2"]),
+    ("lanyard-store", &["sea-orm", "sea-orm-migration", "sqlx"]),
+];
+
+/// Crates whose tests build without what takes minutes to compile.
+const LIGHT: &[&str] = &[
+    "lanyard-pki",
+    "lanyard-scep",
+    "lanyard-mdm",
+    "lanyard-policy",
+    "lanyard-commands",
+];
+const HEAVY: &[&str] = &["sea-orm", "sqlx-core", "wasmtime", "cranelift-codegen"];
+
+/// A module of such a name says nothing about what it holds.
+const NAMES_OF_NOTHING: &[&str] = &["common", "utils", "util", "types", "helpers", "helper"];
+
+#[test]
+fn crates_import_only_what_the_table_allows() {
+    let metadata = metadata();
+    let mut broken = Vec::new();
+    for package in metadata.workspace_packages() {
+        let name = package.name.as_str();
+        let imports = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind != DependencyKind::Development);
+        if name == "xtask" {
+            broken.extend(
+                package
+                    .dependencies
+                    .iter()
+                    .map(|dependency| format!("xtask depends on {}", dependency.name)),
+            );
+            continue;
+        }
+        if name == "lanyard-tests" {
+            continue;
+        }
+        let Some(rule) = RULES.iter().find(|rule| rule.of == name) else {
+            broken.push(format!("{name} is not in the import table"));
+            continue;
+        };
+        for dependency in imports {
+            let ours = dependency.name.strip_prefix("lanyard-");
+            if ours.is_some_and(|ours| !rule.may_import.contains(&ours)) {
+                broken.push(format!("{name} imports {}", dependency.name));
+            }
+            if rule.must_not_name.contains(&dependency.name.as_str()) {
+                broken.push(format!("{name} names {}", dependency.name));
+            }
+        }
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn heavy_and_delicate_dependencies_have_one_owner() {
+    let metadata = metadata();
+    let mut broken = Vec::new();
+    for package in metadata.workspace_packages() {
+        for dependency in &package.dependencies {
+            let owner = NAMED_BY_ONE
+                .iter()
+                .find(|(_, names)| names.contains(&dependency.name.as_str()));
+            if let Some((owner, _)) = owner
+                && package.name.as_str() != *owner
+                && package.name.as_str() != "lanyard-tests"
+                && dependency.kind != DependencyKind::Development
+            {
+                broken.push(format!(
+                    "{} names {}, which is {owner}'s",
+                    package.name, dependency.name
+                ));
+            }
+        }
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn light_crates_and_their_tests_never_reach_the_heavy_ones() {
+    let metadata = metadata();
+    let store = reachable(&metadata, "lanyard-store");
+    assert!(store.contains("sea-orm"), "the walk finds what is there");
+    let mut broken = Vec::new();
+    for light in LIGHT {
+        let reached = reachable(&metadata, light);
+        broken.extend(
+            HEAVY
+                .iter()
+                .filter(|heavy| reached.contains(**heavy))
+                .map(|heavy| format!("{light} reaches {heavy}")),
+        );
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn every_crate_says_what_it_is_and_takes_the_workspace_lints() {
+    let metadata = metadata();
+    let mut broken = Vec::new();
+    for package in metadata.workspace_packages() {
+        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
+        if !manifest.contains("[lints]\nworkspace = true") {
+            broken.push(format!(
+                "{}: no `[lints] workspace = true`",
+                package.manifest_path
+            ));
+        }
+        for target in &package.targets {
+            let source = fs::read_to_string(&target.src_path).unwrap();
+            if !target.is_custom_build() && !source.starts_with("//! ") {
+                broken.push(format!(
+                    "{} does not begin with the crate's documentation",
+                    target.src_path
+                ));
+            }
+        }
+    }
+    let lints = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for lint in [
+        "unsafe_code = \"forbid\"",
+        "missing_docs = \"warn\"",
+        "unwrap_used = \"warn\"",
+    ] {
+        if !lints.contains(lint) {
+            broken.push(format!("the workspace lints lack {lint}"));
+        }
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn no_module_is_named_for_nothing_and_no_test_is_ignored() {
+    let mut broken = Vec::new();
+    let ignored = concat!("#[", "ignore");
+    for file in sources() {
+        let shown = file.strip_prefix(root()).unwrap().display().to_string();
+        let stem = file.file_stem().unwrap().to_str().unwrap();
+        let folder = file
+            .parent()
+            .unwrap()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap();
+        if NAMES_OF_NOTHING.contains(&stem) || NAMES_OF_NOTHING.contains(&folder) {
+            broken.push(format!("{shown} is named for nothing"));
+        }
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            if declared_module(line).is_some_and(|name| NAMES_OF_NOTHING.contains(&name)) {
+                broken.push(format!("{shown}:{}: {}", number + 1, line.trim()));
+            }
+            if line.trim_start().starts_with(ignored) {
+                broken.push(format!("{shown}:{}: an ignored test", number + 1));
+            }
+        }
+    }
+    assert_none(&broken);
+}
+
+#[test]
+fn the_code_map_names_every_crate() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    let paths: BTreeSet<_> = map
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c)))
+        .map(|word| word.trim_end_matches(['/', '.']))
+        .collect();
+    let missing: Vec<_> = metadata()
+        .workspace_packages()
+        .into_iter()
+        .map(folder)
+        .filter(|folder| !paths.contains(folder.as_str()))
+        .map(|folder| format!("ARCHITECTURE.md does not name `{folder}`"))
+        .collect();
+    assert_none(&missing);
+}
+
+#[test]
+fn every_path_in_a_document_exists() {
+    let mut broken = Vec::new();
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+    ] {
+        let text = fs::read_to_string(root().join(document))
+            .unwrap_or_else(|error| panic!("{document}: {error}"));
+        let gone = paths_in(&text).filter(|path| !root().join(path).exists());
+        broken.extend(gone.map(|path| format!("{document} names `{path}`, which is not there")));
+    }
+    assert_none(&broken);
+}
+
+fn assert_none(broken: &[String]) {
+    assert!(broken.is_empty(), "\n  {}\n", broken.join("\n  "));
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Cargo's view of the workspace, for this machine's platform: without the filter cargo would download the crates of
+/// every other one.
+fn metadata() -> Metadata {
+    let rustc = Command::new("rustc")
+        .args(["--print", "host-tuple"])
+        .output()
+        .unwrap();
+    let host = String::from_utf8(rustc.stdout).unwrap().trim().to_owned();
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(["--locked".to_owned(), "--filter-platform".to_owned(), host])
+        .exec()
+        .unwrap()
+}
+
+/// The folder of a workspace member, such as `core/pki`.
+fn folder(package: &Package) -> String {
+    let folder = package.manifest_path.parent().unwrap().as_std_path();
+    folder
+        .strip_prefix(root())
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The names of all packages that building a crate's tests compiles: its own development dependencies count, those of
+/// what it depends on do not.
+fn reachable(metadata: &Metadata, name: &str) -> BTreeSet<String> {
+    let packages = metadata.workspace_packages();
+    let package = packages.iter().find(|package| package.name == name);
+    let root: &PackageId = &package.unwrap().id;
+    let nodes = &metadata.resolve.as_ref().unwrap().nodes;
+    let nodes: HashMap<_, _> = nodes.iter().map(|node| (&node.id, node)).collect();
+    let mut seen = BTreeSet::new();
+    let mut next = vec![root];
+    while let Some(id) = next.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        next.extend(
+            nodes[id]
+                .deps
+                .iter()
+                .filter(|dep| {
+                    id == root
+                        || dep
+                            .dep_kinds
+                            .iter()
+                            .any(|kind| kind.kind != DependencyKind::Development)
+                })
+                .map(|dep| &dep.pkg),
+        );
+    }
+    seen.into_iter()
+        .map(|id| metadata[id].name.to_string())
+        .collect()
+}
+
+/// Every Rust file of the workspace.
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders: Vec<_> = metadata()
+        .workspace_packages()
+        .into_iter()
+        .map(|package| root().join(folder(package)))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// The name in `mod name;` or `pub(crate) mod name {`.
+fn declared_module(line: &str) -> Option<&str> {
+    let (visibility, rest) = line.trim().split_once("mod ")?;
+    let declares = visibility.is_empty() || visibility.starts_with("pub");
+    declares.then(|| rest.split([';', ' ', '{']).next())?
+}
+
+/// What stands in backticks and is a path into this tree. Placeholders (`core/…`, `examples/<name>`) are none.
+fn paths_in(text: &str) -> impl Iterator<Item = &str> {
+    let in_backticks = text.split('`').skip(1).step_by(2);
+    in_backticks
+        .map(|span| span.trim_end_matches('/'))
+        .filter(|span| {
+            let first = span.split('/').next().unwrap_or_default();
+            [
+                "core", "sdk", "plugins", "examples", "tests", "xtask", ".ci",
+            ]
+            .contains(&first)
+                && !span.contains(['*', '…', '<', '{', ' ', ':'])
+        })
+}
