@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Keeps everything Lanyard must remember: people, enrollment sessions, certificates, enrollments, command queues and the
+//! push outbox, in SQLite through SeaORM, each use one transaction with a typed outcome.
+//! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
+//!
+//! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`,
+//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `settings`); the tables are in `entity/`, how
+//! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
+//!
+//! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
+//! magic, unlock tokens, command payloads and results are sealed with the [`SealingKey`](lanyard_pki::seal::SealingKey)
+//! that the store was opened with; they leave it as [`Unsealed`], which is wiped when dropped and prints nothing.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod authenticate;
+mod certificates;
+mod commands;
+mod connect;
+mod delivery;
+mod enrollments;
+mod entity;
+mod error;
+mod instant;
+mod issuance;
+mod migration;
+mod outbox;
+mod queue;
+mod sealed;
+mod sessions;
+mod settings;
+mod tokens;
+mod transactions;
+mod users;
+mod word;
+
+pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
+pub use certificates::{BindOutcome, Certificate, IdentityRow, NewCertificate, RevokeOutcome};
+pub use commands::{Command, CommandState, CommandSummary};
+pub use connect::Store;
+pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
+pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
+pub use error::StoreError;
+pub use issuance::{Challenge, IssueOutcome, NewIssuance, SessionStep};
+pub use outbox::{DuePush, PushRecorded, ScheduleOutcome};
+pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
+pub use sealed::Unsealed;
+pub use sessions::{
+    DeviceFacts, Identification, IdentifyOutcome, NewSession, Session, SessionState, Transition,
+};
+pub use tokens::{CheckOutOutcome, TokenUpdate, TokenUpdateOutcome};
+pub use transactions::{DeferOutcome, DenyOutcome, Transaction, TransactionKey, TransactionState};
+pub use users::{AddUserOutcome, PasswordHash, User, UserChange};
+
+/// The most rows that one list returns, whatever limit was asked for: a page is read into memory whole.
+pub const MAX_PAGE: u64 = 1_000;
+
+/// What a caller's limit comes to.
+pub(crate) fn page(limit: u64) -> u64 {
+    limit.min(MAX_PAGE)
+}

@@ -1,0 +1,12 @@
+//! One entity a table, columns as they are stored: times in milliseconds, states as words, secrets sealed. The rows that
+//! callers see are built from these.
+
+pub(crate) mod certificate;
+pub(crate) mod challenge_use;
+pub(crate) mod command;
+pub(crate) mod enrollment;
+pub(crate) mod enrollment_session;
+pub(crate) mod local_user;
+pub(crate) mod push_outbox;
+pub(crate) mod scep_transaction;
+pub(crate) mod setting;

@@ -1,0 +1,239 @@
+//! Issuance: a challenge is spent and a certificate recorded together or not at all, once a SCEP transaction.
+
+use std::time::{Duration, SystemTime};
+
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use crate::certificates::{self, Certificate, NewCertificate};
+use crate::entity::challenge_use;
+use crate::entity::scep_transaction::Model;
+use crate::instant::to_millis;
+use crate::sessions::{self, SessionState};
+use crate::transactions::{Transaction, TransactionKey, TransactionState, lock, new_row, put};
+use crate::{Store, StoreError, page};
+
+/// How long the same request is answered with the same certificate. Clients retry within minutes; a key that asks again
+/// after a day wants a renewal.
+const REPLAY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a denial stands before the same request is decided again.
+const DENIAL_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// The single-use authorisation that a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Its unique id, hex.
+    pub id: String,
+    /// When it ends by itself; its use is remembered until then.
+    pub expires_at: SystemTime,
+}
+
+/// The step that an enrollment session takes together with an issuance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionStep {
+    /// The session.
+    pub id: Uuid,
+    /// The state that it must be in.
+    pub from: SessionState,
+    /// The state that it is in afterwards.
+    pub to: SessionState,
+}
+
+/// A certificate that was signed and is to be handed out.
+#[derive(Debug, Clone)]
+pub struct NewIssuance {
+    /// The transaction.
+    pub key: TransactionKey,
+    /// SHA-256 of what the request asks for (subject, key, extensions), hex.
+    pub csr_sha256: String,
+    /// What authorised it.
+    pub challenge: Challenge,
+    /// The certificate.
+    pub certificate: NewCertificate,
+    /// The session's step, if a session is behind it.
+    pub session: Option<SessionStep>,
+}
+
+/// What became of [`Store::issue`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssueOutcome {
+    /// The certificate is on record and may be handed out.
+    Issued,
+    /// This request was answered within the last 24 hours; hand out this certificate and forget the new one.
+    AlreadyIssued(Box<Certificate>),
+    /// This request was denied within the last hour; nothing changed.
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// The challenge was used by another request; nothing changed.
+    ChallengeUsed,
+    /// The session is not in the state that it must be in, or does not exist; nothing changed.
+    SessionMoved,
+}
+
+impl Store {
+    /// Records an issuance: spends the challenge, stores transaction and certificate, moves the session, in one
+    /// transaction. However many do this at once for one request, one certificate is `Issued` and the others are told of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when the authority has used this serial number before, [`StoreError::Damaged`],
+    /// [`StoreError::Database`].
+    pub async fn issue(
+        &self,
+        issuance: &NewIssuance,
+        now: SystemTime,
+    ) -> Result<IssueOutcome, StoreError> {
+        match self.try_issue(issuance, now).await {
+            // Where two writers run at once, the loser learns of the winner by this, and sees its rows in the next attempt.
+            Err(StoreError::Conflict { .. }) => self.try_issue(issuance, now).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn try_issue(
+        &self,
+        issuance: &NewIssuance,
+        now: SystemTime,
+    ) -> Result<IssueOutcome, StoreError> {
+        let NewIssuance {
+            key,
+            csr_sha256,
+            challenge,
+            certificate,
+            session,
+        } = issuance;
+        let tx = self.begin().await?;
+        let known = lock(&tx, key, csr_sha256).await?;
+        if let Some(answer) = standing_answer(&tx, known.as_ref(), now).await? {
+            return Ok(answer);
+        }
+        let spent_on_this = known.as_ref().is_some_and(|known| {
+            known.state == TransactionState::Pending && known.challenge_id == challenge.id
+        });
+        if !spent_on_this && spend(&tx, challenge, key, csr_sha256, now).await? == Spent::Before {
+            return Ok(IssueOutcome::ChallengeUsed);
+        }
+        if let Some(step) = session
+            && sessions::step(&tx, step.id, &[step.from], step.to).await? == 0
+        {
+            return Ok(IssueOutcome::SessionMoved);
+        }
+        certificates::insert(&tx, certificate).await?;
+        let row = Model {
+            fingerprint: Some(certificate.fingerprint.clone()),
+            ..new_row(
+                key,
+                csr_sha256,
+                TransactionState::Issued,
+                &challenge.id,
+                now,
+            )
+        };
+        put(&tx, row).await?;
+        tx.commit().await?;
+        Ok(IssueOutcome::Issued)
+    }
+
+    /// Forgets the use of at most `limit` challenges (and [`MAX_PAGE`](crate::MAX_PAGE)) that had expired by `now`; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_expired_challenges(
+        &self,
+        now: SystemTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let tx = self.begin().await?;
+        let ids: Vec<String> = challenge_use::Entity::find()
+            .select_only()
+            .column(challenge_use::Column::Id)
+            .filter(challenge_use::Column::ExpiresAt.lt(to_millis(now)))
+            .order_by_asc(challenge_use::Column::ExpiresAt)
+            .limit(page(limit))
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        let result = challenge_use::Entity::delete_many()
+            .filter(challenge_use::Column::Id.is_in(ids))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(result.rows_affected)
+    }
+}
+
+/// The answer that this request got before, while it stands.
+async fn standing_answer(
+    tx: &DatabaseTransaction,
+    known: Option<&Transaction>,
+    now: SystemTime,
+) -> Result<Option<IssueOutcome>, StoreError> {
+    let Some(known) = known else {
+        return Ok(None);
+    };
+    let within = |window: Duration| {
+        // A clock that was set back makes the answer young, not old.
+        now.duration_since(known.updated_at)
+            .map_or(true, |age| age < window)
+    };
+    match known.state {
+        TransactionState::Issued if within(REPLAY_WINDOW) => {
+            let fingerprint = known.fingerprint.as_deref().unwrap_or_default();
+            let certificate = certificates::find(tx, fingerprint).await?;
+            let certificate = certificate.ok_or_else(|| StoreError::Damaged {
+                table: "scep_transaction",
+                what: format!(
+                    "an issued row names certificate {fingerprint:?}, which is not there"
+                ),
+            })?;
+            Ok(Some(IssueOutcome::AlreadyIssued(Box::new(certificate))))
+        }
+        TransactionState::Denied if within(DENIAL_WINDOW) => Ok(Some(IssueOutcome::Denied {
+            reason: known.reason.clone().unwrap_or_default(),
+        })),
+        _ => Ok(None),
+    }
+}
+
+#[derive(PartialEq, Eq)]
+pub(crate) enum Spent {
+    Now,
+    Before,
+}
+
+pub(crate) async fn spend(
+    tx: &DatabaseTransaction,
+    challenge: &Challenge,
+    key: &TransactionKey,
+    csr_sha256: &str,
+    now: SystemTime,
+) -> Result<Spent, StoreError> {
+    let used = challenge_use::Entity::find_by_id(challenge.id.clone())
+        .one(tx)
+        .await?;
+    if used.is_some() {
+        return Ok(Spent::Before);
+    }
+    let TransactionKey {
+        endpoint,
+        transaction_id,
+        signer_spki,
+    } = key;
+    let row = challenge_use::Model {
+        id: challenge.id.clone(),
+        used_by: format!("{endpoint}/{transaction_id}/{signer_spki}/{csr_sha256}"),
+        used_at: to_millis(now),
+        expires_at: to_millis(challenge.expires_at),
+    };
+    challenge_use::Entity::insert(row.into_active_model())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(Spent::Now)
+}

@@ -1,0 +1,47 @@
+//! How the tables came about, one file a step. A step that was released is never edited: databases have already taken it.
+
+mod m0001_initial;
+
+use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
+use sea_orm_migration::prelude::*;
+
+use crate::StoreError;
+
+struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_initial::Migration)]
+    }
+}
+
+/// Takes the steps that this database has not taken yet.
+pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
+    Ok(Migrator::up(db, None).await?)
+}
+
+/// Looks, without writing, whether exactly the steps of this version were taken.
+pub(crate) async fn require_current(db: &DatabaseConnection) -> Result<(), StoreError> {
+    #[derive(FromQueryResult)]
+    struct Taken {
+        version: String,
+    }
+    let statement = Statement::from_string(
+        db.get_database_backend(),
+        "SELECT version FROM seaql_migrations ORDER BY version",
+    );
+    // A database that was never migrated does not have this table either.
+    let taken = Taken::find_by_statement(statement)
+        .all(db)
+        .await
+        .map_err(|_| StoreError::Unmigrated)?;
+    let steps = Migrator::migrations();
+    let current = taken.len() == steps.len()
+        && (steps.iter().zip(&taken)).all(|(step, taken)| step.name() == taken.version);
+    if current {
+        Ok(())
+    } else {
+        Err(StoreError::Unmigrated)
+    }
+}

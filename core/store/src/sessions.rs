@@ -1,0 +1,400 @@
+//! Enrollment sessions: one person's attempt to enroll one device.
+
+use std::time::SystemTime;
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    IntoActiveModel, QueryFilter, QuerySelect,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::entity::enrollment_session::{ActiveModel, Column, Entity, Model};
+use crate::instant::{from_millis, to_millis};
+use crate::word::word_enum;
+use crate::{Store, StoreError};
+
+word_enum! {
+    /// How far a session got.
+    pub enum SessionState in "enrollment_session" {
+        /// The person signed in and holds the Profile Service document.
+        Authenticated = "authenticated",
+        /// The device said who it is (phase 2).
+        Identified = "identified",
+        /// The device has its interim certificate.
+        Certified = "certified",
+        /// The device was given its encrypted profile (phase 3).
+        Delivered = "delivered",
+        /// The first TokenUpdate came: the device is enrolled.
+        Completed = "completed",
+        /// Enrollment was denied. Final.
+        Refused = "refused",
+    }
+}
+
+/// What a session starts with.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Chosen by the caller.
+    pub id: Uuid,
+    /// The directory that knows the person.
+    pub directory: String,
+    /// The person's lasting id in that directory.
+    pub person_id: String,
+    /// What the person is called.
+    pub person_name: String,
+    /// What else the directory said about the person.
+    pub attributes: Value,
+    /// SHA-256 of the challenge in the Profile Service document.
+    pub challenge_hash: Vec<u8>,
+    /// Now.
+    pub created_at: SystemTime,
+    /// From when on the challenge is no longer taken.
+    pub expires_at: SystemTime,
+}
+
+/// What a device says about itself in phase 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// `UDID`.
+    pub udid: String,
+    /// `SERIAL`.
+    pub serial: Option<String>,
+    /// `PRODUCT`, as in `iPhone14,5`.
+    pub product: Option<String>,
+    /// `VERSION`, the build of the operating system.
+    pub os_version: Option<String>,
+    /// `IMEI`.
+    pub imei: Option<String>,
+    /// `MEID`.
+    pub meid: Option<String>,
+}
+
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: Uuid,
+    /// The directory that knows the person.
+    pub directory: String,
+    /// The person's lasting id in that directory.
+    pub person_id: String,
+    /// What the person is called.
+    pub person_name: String,
+    /// What else the directory said about the person.
+    pub attributes: Value,
+    /// How far it got.
+    pub state: SessionState,
+    /// Grows by one with every change; what [`Store::identify_session`] and its like compare.
+    pub version: i32,
+    /// When the person signed in.
+    pub created_at: SystemTime,
+    /// From when on the challenge is no longer taken.
+    pub expires_at: SystemTime,
+    /// Which device it is; `None` before phase 2.
+    pub device: Option<DeviceFacts>,
+    /// Whether Apple's factory chain attested the device, and why not.
+    pub attestation: Option<Value>,
+    /// The certificate that signed the phase-2 message, DER, for audits.
+    pub device_certificate: Option<Vec<u8>>,
+    /// What enrollment-approval decided about the profile.
+    pub settings: Option<Value>,
+}
+
+/// What phase 2 adds to a session.
+#[derive(Debug, Clone)]
+pub struct Identification {
+    /// What the device said.
+    pub device: DeviceFacts,
+    /// The outcome of walking Apple's factory chain.
+    pub attestation: Value,
+    /// The signer's certificate, DER.
+    pub device_certificate: Vec<u8>,
+    /// What enrollment-approval decided.
+    pub settings: Value,
+}
+
+/// What became of [`Store::identify_session`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentifyOutcome {
+    /// The session belongs to this device now.
+    Identified {
+        /// The session's new version.
+        version: i32,
+    },
+    /// It was identified before and waits for its interim certificate; nothing changed. The same device may be answered
+    /// again: it did not get the first answer.
+    AlreadyIdentified {
+        /// Whether it is this device that the session belongs to.
+        same_device: bool,
+    },
+    /// The session was changed since it was read, or is past this step; nothing changed.
+    Moved {
+        /// Where it is.
+        state: SessionState,
+        /// The version that a new attempt must expect.
+        version: i32,
+    },
+    /// There is no such session.
+    Unknown,
+}
+
+/// What became of a change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// Done.
+    Done {
+        /// The session's new version.
+        version: i32,
+    },
+    /// The session is in another state or version; nothing changed.
+    Moved {
+        /// Where it is.
+        state: SessionState,
+        /// The version that a new attempt must expect.
+        version: i32,
+    },
+    /// There is no such session.
+    Unknown,
+}
+
+impl Store {
+    /// Stores a new session, `authenticated`, version 0.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] when the id or the challenge exists already.
+    pub async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
+        let row = Model {
+            id: new.id.to_string(),
+            directory: new.directory,
+            person_id: new.person_id,
+            person_name: new.person_name,
+            attributes: new.attributes,
+            state: SessionState::Authenticated.as_str().to_owned(),
+            challenge_hash: new.challenge_hash,
+            version: 0,
+            created_at: to_millis(new.created_at),
+            expires_at: to_millis(new.expires_at),
+            udid: None,
+            serial: None,
+            product: None,
+            os_version: None,
+            imei: None,
+            meid: None,
+            attestation: None,
+            device_certificate: None,
+            settings: None,
+        };
+        Entity::insert(row.into_active_model())
+            .exec_without_returning(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
+    /// Finds a session by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn find_session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
+        let row = Entity::find_by_id(id.to_string()).one(&self.reader).await?;
+        row.map(Session::try_from).transpose()
+    }
+
+    /// Finds the session that a phase-2 challenge belongs to, by the challenge's SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn find_session_by_challenge_hash(
+        &self,
+        challenge_hash: &[u8],
+    ) -> Result<Option<Session>, StoreError> {
+        let row = Entity::find()
+            .filter(Column::ChallengeHash.eq(challenge_hash))
+            .one(&self.reader)
+            .await?;
+        row.map(Session::try_from).transpose()
+    }
+
+    /// Phase 2: ties an `authenticated` session to a device and makes it `identified`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn identify_session(
+        &self,
+        id: Uuid,
+        expected_version: i32,
+        facts: Identification,
+    ) -> Result<IdentifyOutcome, StoreError> {
+        let tx = self.begin().await?;
+        let Some(session) = lock(&tx, id).await? else {
+            return Ok(IdentifyOutcome::Unknown);
+        };
+        let (state, version) = (session.state, session.version);
+        if state == SessionState::Identified {
+            let same_device = session
+                .device
+                .is_some_and(|device| device.udid == facts.device.udid);
+            return Ok(IdentifyOutcome::AlreadyIdentified { same_device });
+        }
+        if state != SessionState::Authenticated || version != expected_version {
+            return Ok(IdentifyOutcome::Moved { state, version });
+        }
+        let device = facts.device;
+        let change = ActiveModel {
+            udid: Set(Some(device.udid)),
+            serial: Set(device.serial),
+            product: Set(device.product),
+            os_version: Set(device.os_version),
+            imei: Set(device.imei),
+            meid: Set(device.meid),
+            attestation: Set(Some(facts.attestation)),
+            device_certificate: Set(Some(facts.device_certificate)),
+            settings: Set(Some(facts.settings)),
+            ..ActiveModel::default()
+        };
+        change_state(&tx, id, SessionState::Identified, change).await?;
+        tx.commit().await?;
+        Ok(IdentifyOutcome::Identified {
+            version: version + 1,
+        })
+    }
+
+    /// Moves a session from one state to another if it is in the first and still has `expected_version`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn advance_session(
+        &self,
+        id: Uuid,
+        expected_version: i32,
+        from: SessionState,
+        to: SessionState,
+    ) -> Result<Transition, StoreError> {
+        self.move_session(id, expected_version, to, |state| state == from)
+            .await
+    }
+
+    /// Ends a session: enrollment was denied. What is completed or refused already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn refuse_session(
+        &self,
+        id: Uuid,
+        expected_version: i32,
+    ) -> Result<Transition, StoreError> {
+        self.move_session(id, expected_version, SessionState::Refused, |state| {
+            !matches!(state, SessionState::Completed | SessionState::Refused)
+        })
+        .await
+    }
+
+    async fn move_session(
+        &self,
+        id: Uuid,
+        expected_version: i32,
+        to: SessionState,
+        allowed_from: impl FnOnce(SessionState) -> bool,
+    ) -> Result<Transition, StoreError> {
+        let tx = self.begin().await?;
+        let Some(Session { state, version, .. }) = lock(&tx, id).await? else {
+            return Ok(Transition::Unknown);
+        };
+        if version != expected_version || !allowed_from(state) {
+            return Ok(Transition::Moved { state, version });
+        }
+        change_state(&tx, id, to, ActiveModel::default()).await?;
+        tx.commit().await?;
+        Ok(Transition::Done {
+            version: version + 1,
+        })
+    }
+}
+
+/// Moves a session inside another use case's transaction, whatever its version; how many rows were in one of `from`.
+pub(crate) async fn step(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    from: &[SessionState],
+    to: SessionState,
+) -> Result<u64, StoreError> {
+    let result = Entity::update_many()
+        .col_expr(Column::State, Expr::value(to.as_str()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id.to_string()))
+        .filter(Column::State.is_in(from.iter().map(|state| state.as_str())))
+        .exec(tx)
+        .await?;
+    Ok(result.rows_affected)
+}
+
+async fn lock(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Session>, StoreError> {
+    let row = Entity::find_by_id(id.to_string())
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    row.map(Session::try_from).transpose()
+}
+
+/// The caller holds the row's lock and has compared its version.
+async fn change_state(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    to: SessionState,
+    change: ActiveModel,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .set(change)
+        .col_expr(Column::State, Expr::value(to.as_str()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id.to_string()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Reads a column that holds a session's id.
+pub(crate) fn read_id(table: &'static str, text: &str) -> Result<Uuid, StoreError> {
+    Uuid::parse_str(text).map_err(|_| StoreError::Damaged {
+        table,
+        what: format!("session id {text:?} is not a UUID"),
+    })
+}
+
+impl TryFrom<Model> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        let (serial, product, os_version) = (row.serial, row.product, row.os_version);
+        let (imei, meid) = (row.imei, row.meid);
+        Ok(Self {
+            id: read_id("enrollment_session", &row.id)?,
+            directory: row.directory,
+            person_id: row.person_id,
+            person_name: row.person_name,
+            attributes: row.attributes,
+            state: SessionState::read(&row.state)?,
+            version: row.version,
+            created_at: from_millis(row.created_at),
+            expires_at: from_millis(row.expires_at),
+            device: row.udid.map(|udid| DeviceFacts {
+                udid,
+                serial,
+                product,
+                os_version,
+                imei,
+                meid,
+            }),
+            attestation: row.attestation,
+            device_certificate: row.device_certificate,
+            settings: row.settings,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! What the server learnt and must remember.
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect,
+};
+
+use crate::enrollments::EnrollmentState;
+use crate::entity::enrollment;
+use crate::entity::setting::{ActiveModel, Column, Entity};
+use crate::sealed::Cell;
+use crate::{Store, StoreError};
+
+/// The setting that proves which key this database is sealed with.
+const SEALING_PROOF: &str = "sealing_proof";
+
+/// What the proof says once it is opened. Only its being opened matters.
+const PROOF_TEXT: &[u8] = b"lanyard";
+
+/// A server has one push certificate, sometimes two while it changes over; this many topics are a mistake already.
+const MAX_TOPICS: u64 = 16;
+
+impl Store {
+    /// The value of a setting, `None` when it was never set.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
+        read(&self.reader, key).await
+    }
+
+    /// Sets a setting, whether or not it was set before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn set_setting(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        let mut overwrite = OnConflict::column(Column::Key);
+        overwrite.update_column(Column::Value);
+        Entity::insert(row(key, value))
+            .on_conflict(overwrite)
+            .exec_without_returning(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
+    /// The push topics of every device that has not checked out, at most 16: a push certificate with another topic would lose
+    /// those devices. Reads all enrollments, so it is for the start of a server, not for a request.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn topics_in_use(&self) -> Result<Vec<String>, StoreError> {
+        Ok(enrollment::Entity::find()
+            .select_only()
+            .column(enrollment::Column::Topic)
+            .distinct()
+            .filter(enrollment::Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .limit(MAX_TOPICS)
+            .into_tuple::<String>()
+            .all(&self.reader)
+            .await?)
+    }
+
+    /// A new database takes the key that it was opened with; an old one insists on its own.
+    pub(crate) async fn adopt_sealing_key(&self) -> Result<(), StoreError> {
+        let proof = hex(&self.seal(PROOF_CELL, PROOF_TEXT));
+        Entity::insert(row(SEALING_PROOF, &proof))
+            .on_conflict_do_nothing()
+            .exec_without_returning(self.writer()?)
+            .await?;
+        self.check_sealing_key().await
+    }
+
+    pub(crate) async fn check_sealing_key(&self) -> Result<(), StoreError> {
+        let proof = read(&self.reader, SEALING_PROOF).await?;
+        let sealed = proof.as_deref().and_then(unhex);
+        match sealed.map(|sealed| self.unseal(PROOF_CELL, &sealed)) {
+            Some(Ok(_)) => Ok(()),
+            _ => Err(StoreError::WrongSealingKey),
+        }
+    }
+}
+
+const PROOF_CELL: Cell<'static> = Cell {
+    table: "setting",
+    column: "value",
+    key: &[SEALING_PROOF],
+};
+
+fn row(key: &str, value: &str) -> ActiveModel {
+    ActiveModel {
+        key: Set(key.to_owned()),
+        value: Set(value.to_owned()),
+    }
+}
+
+async fn read(db: &DatabaseConnection, key: &str) -> Result<Option<String>, StoreError> {
+    let row = Entity::find_by_id(key.to_owned()).one(db).await?;
+    Ok(row.map(|row| row.value))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}

@@ -1,0 +1,213 @@
+//! What TokenUpdate and CheckOut change.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
+};
+
+use crate::enrollments::{EnrollmentState, channels_of, lock, secret, update};
+use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
+use crate::instant::to_millis;
+use crate::sessions::{self, SessionState, read_id};
+use crate::{Store, StoreError, outbox};
+
+/// A TokenUpdate message, verified. `Debug` leaves its secrets out.
+#[derive(Clone, Copy)]
+pub struct TokenUpdate<'a> {
+    /// The UDID.
+    pub device_id: &'a str,
+    /// The user, on a user channel.
+    pub user_id: Option<&'a str>,
+    /// The push topic.
+    pub topic: &'a str,
+    /// The device token, raw.
+    pub token: &'a [u8],
+    /// The PushMagic string.
+    pub push_magic: &'a str,
+    /// The unlock token. Absent means unchanged, not deleted.
+    pub unlock_token: Option<&'a [u8]>,
+    /// Whether Setup Assistant waits. Absent means unchanged.
+    pub awaiting_configuration: Option<bool>,
+}
+
+impl fmt::Debug for TokenUpdate<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("TokenUpdate")
+            .field("device_id", &self.device_id)
+            .field("user_id", &self.user_id)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenUpdate<'_> {
+    /// The enrollment's id: the UDID, or `UDID:UserID`.
+    pub fn enrollment_id(&self) -> String {
+        match self.user_id {
+            Some(user_id) => format!("{}:{user_id}", self.device_id),
+            None => self.device_id.to_owned(),
+        }
+    }
+}
+
+/// What became of [`Store::token_update`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenUpdateOutcome {
+    /// The first since the fresh enrollment: the channel is enrolled now.
+    First,
+    /// A later one: the tokens are refreshed.
+    Refreshed,
+    /// The device never sent Authenticate; nothing changed.
+    UnknownDevice,
+}
+
+/// What became of [`Store::check_out`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckOutOutcome {
+    /// It is checked out; nothing is pushed to it any more.
+    CheckedOut,
+    /// It had done so before; the first time stands.
+    AlreadyCheckedOut,
+    /// There is no such enrollment.
+    Unknown,
+}
+
+impl Store {
+    /// TokenUpdate: stores the tokens of one channel, marks it enrolled, completes the session and schedules a push, in one
+    /// transaction. A user channel is made by its first TokenUpdate and never touches the tokens of its device.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn token_update(
+        &self,
+        message: TokenUpdate<'_>,
+        now: SystemTime,
+    ) -> Result<TokenUpdateOutcome, StoreError> {
+        let tx = self.begin().await?;
+        let Some(device) = lock(&tx, message.device_id).await? else {
+            return Ok(TokenUpdateOutcome::UnknownDevice);
+        };
+        let id = message.enrollment_id();
+        let channel = match message.user_id {
+            None => device,
+            Some(user_id) => match lock(&tx, &id).await? {
+                Some(channel) => channel,
+                None => insert_user_channel(&tx, &device, &id, user_id, now).await?,
+            },
+        };
+        let outcome = if channel.token_updates == 0 {
+            TokenUpdateOutcome::First
+        } else {
+            TokenUpdateOutcome::Refreshed
+        };
+        if let (None, Some(session_id)) = (&channel.user_id, &channel.session_id) {
+            let session_id = read_id("enrollment", session_id)?;
+            let from = [SessionState::Certified, SessionState::Delivered];
+            sessions::step(&tx, session_id, &from, SessionState::Completed).await?;
+        }
+        let change = self.tokens(&id, message, &channel, now);
+        update(&tx, Column::Id.eq(&id), change).await?;
+        outbox::request(&tx, &id, now).await?;
+        tx.commit().await?;
+        Ok(outcome)
+    }
+
+    /// CheckOut: stops pushes and keeps the history. That of a device takes its user channels along.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn check_out(
+        &self,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<CheckOutOutcome, StoreError> {
+        let tx = self.begin().await?;
+        let Some(row) = lock(&tx, id).await? else {
+            return Ok(CheckOutOutcome::Unknown);
+        };
+        if EnrollmentState::read(&row.state)? == EnrollmentState::CheckedOut {
+            return Ok(CheckOutOutcome::AlreadyCheckedOut);
+        }
+        let channels = match row.user_id {
+            None => channels_of(&tx, &row.device_id).await?,
+            Some(_) => vec![row.id],
+        };
+        outbox::withdraw(&tx, &channels).await?;
+        let change = ActiveModel {
+            state: Set(EnrollmentState::CheckedOut.as_str().to_owned()),
+            checked_out_at: Set(Some(to_millis(now))),
+            ..ActiveModel::default()
+        };
+        let still_in = Condition::all()
+            .add(Column::Id.is_in(channels))
+            .add(Column::State.ne(EnrollmentState::CheckedOut.as_str()));
+        update(&tx, still_in, change).await?;
+        tx.commit().await?;
+        Ok(CheckOutOutcome::CheckedOut)
+    }
+
+    fn tokens(
+        &self,
+        id: &str,
+        message: TokenUpdate<'_>,
+        channel: &Model,
+        now: SystemTime,
+    ) -> ActiveModel {
+        let mut change = ActiveModel {
+            state: Set(EnrollmentState::Enrolled.as_str().to_owned()),
+            topic: Set(message.topic.to_owned()),
+            token: Set(Some(self.seal(secret("token", &[id]), message.token))),
+            push_magic: Set(Some(
+                self.seal(secret("push_magic", &[id]), message.push_magic.as_bytes()),
+            )),
+            token_updates: Set(channel.token_updates.saturating_add(1)),
+            enrolled_at: Set(channel.enrolled_at.or(Some(to_millis(now)))),
+            checked_out_at: Set(None),
+            ..ActiveModel::default()
+        };
+        if let Some(unlock_token) = message.unlock_token {
+            change.unlock_token = Set(Some(self.seal(secret("unlock_token", &[id]), unlock_token)));
+        }
+        if let Some(awaiting) = message.awaiting_configuration {
+            change.awaiting_configuration = Set(Some(awaiting));
+        }
+        change
+    }
+}
+
+/// All channels of a device use its certificate and belong to the person who enrolled it.
+async fn insert_user_channel(
+    tx: &DatabaseTransaction,
+    device: &Model,
+    id: &str,
+    user_id: &str,
+    now: SystemTime,
+) -> Result<Model, StoreError> {
+    let row = Model {
+        id: id.to_owned(),
+        user_id: Some(user_id.to_owned()),
+        state: EnrollmentState::Pending.as_str().to_owned(),
+        token: None,
+        push_magic: None,
+        unlock_token: None,
+        awaiting_configuration: None,
+        token_updates: 0,
+        command_seq: 0,
+        version: 0,
+        created_at: to_millis(now),
+        enrolled_at: None,
+        last_seen_at: None,
+        checked_out_at: None,
+        last_push_at: None,
+        last_push_result: None,
+        ..device.clone()
+    };
+    Entity::insert(row.clone().into_active_model())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(row)
+}

@@ -1,0 +1,178 @@
+//! A database of its own for each test, and the rows that tests start from.
+
+use std::time::{Duration, SystemTime};
+
+use lanyard_pki::seal::SealingKey;
+use lanyard_store::{
+    AuthenticateOutcome, AuthenticateRow, Challenge, EnqueueOutcome, EnrollmentFacts, IssueOutcome,
+    NewCertificate, NewCommand, NewIssuance, NewSession, Occasion, Store, TokenUpdate,
+    TransactionKey,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(crate) const UDID: &str = "00008110-000A1B2C3D4E5F60";
+
+/// A moment in these tests: `seconds` after some day in 2026.
+pub(crate) fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000 + seconds)
+}
+
+pub(crate) struct TestDatabase {
+    pub(crate) store: Store,
+    pub(crate) directory: TempDir,
+    pub(crate) sealing: SealingKey,
+}
+
+impl std::ops::Deref for TestDatabase {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+pub(crate) fn url(directory: &TempDir) -> String {
+    format!("sqlite:{}", directory.path().join("lanyard.db").display())
+}
+
+pub(crate) async fn new_database() -> TestDatabase {
+    let directory = tempfile::tempdir().unwrap();
+    let sealing = SealingKey::generate();
+    let store = Store::connect(&url(&directory), sealing.clone())
+        .await
+        .unwrap();
+    TestDatabase {
+        store,
+        directory,
+        sealing,
+    }
+}
+
+pub(crate) fn new_session(n: u8) -> NewSession {
+    NewSession {
+        id: Uuid::from_u128(u128::from(n)),
+        directory: "local-users".into(),
+        person_id: "amina".into(),
+        person_name: "Amina K.".into(),
+        attributes: json!({"mail": "amina@example.com"}),
+        challenge_hash: vec![n; 32],
+        created_at: at(0),
+        expires_at: at(600),
+    }
+}
+
+pub(crate) fn key(n: u32) -> TransactionKey {
+    TransactionKey {
+        endpoint: "device".into(),
+        transaction_id: format!("{n:08x}"),
+        signer_spki: "5b".repeat(32),
+    }
+}
+
+pub(crate) fn challenge(n: u32) -> Challenge {
+    Challenge {
+        id: format!("challenge-{n}"),
+        expires_at: at(3_600),
+    }
+}
+
+pub(crate) fn certificate(n: u32) -> NewCertificate {
+    NewCertificate {
+        fingerprint: format!("{n:064x}"),
+        serial: format!("{n:x}"),
+        authority: "device".into(),
+        subject: "CN=Lanyard device".into(),
+        purpose: "identity".into(),
+        session_id: None,
+        device_id: None,
+        issued_at: at(0),
+        not_after: at(31_536_000),
+        der: vec![0x30, 0x00],
+    }
+}
+
+pub(crate) fn issuance(n: u32) -> NewIssuance {
+    NewIssuance {
+        key: key(n),
+        csr_sha256: format!("csr-{n}"),
+        challenge: challenge(n),
+        certificate: certificate(n),
+        session: None,
+    }
+}
+
+/// An Authenticate of `device_id` with certificate `n`, which is issued for it.
+pub(crate) async fn authenticate(
+    store: &Store,
+    device_id: &str,
+    n: u32,
+    occasion: Occasion,
+) -> AuthenticateOutcome {
+    let issued = store.issue(&issuance(n), at(0)).await.unwrap();
+    assert_eq!(issued, IssueOutcome::Issued);
+    let message = authenticate_row(device_id, n);
+    store.authenticate(message, occasion, at(1)).await.unwrap()
+}
+
+pub(crate) fn authenticate_row(device_id: &str, n: u32) -> AuthenticateRow {
+    AuthenticateRow {
+        device_id: device_id.into(),
+        session_id: None,
+        directory: "local-users".into(),
+        person_id: "amina".into(),
+        person_name: "Amina K.".into(),
+        topic: "com.apple.mgmt.External.1".into(),
+        certificate: certificate(n).fingerprint,
+        facts: EnrollmentFacts {
+            serial: Some("C39XXXXXXX".into()),
+            device_name: Some("Amina's iPhone".into()),
+            ..EnrollmentFacts::default()
+        },
+    }
+}
+
+pub(crate) fn tokens(device_id: &str) -> TokenUpdate<'_> {
+    TokenUpdate {
+        device_id,
+        user_id: None,
+        topic: "com.apple.mgmt.External.1",
+        token: b"device token of thirty-two bytes",
+        push_magic: "A1B2-push-magic",
+        unlock_token: Some(b"an unlock token that clears a passcode"),
+        awaiting_configuration: None,
+    }
+}
+
+/// Brings a device all the way: Authenticate with certificate `n`, then TokenUpdate.
+pub(crate) async fn enroll(store: &Store, device_id: &str, n: u32) {
+    let outcome = authenticate(store, device_id, n, Occasion::FreshEnrollment).await;
+    assert_eq!(outcome, AuthenticateOutcome::Created);
+    store.token_update(tokens(device_id), at(2)).await.unwrap();
+}
+
+pub(crate) fn command<'a>(enrollment_id: &'a str, uuid: &'a str) -> NewCommand<'a> {
+    NewCommand {
+        enrollment_id,
+        uuid,
+        request_type: "DeviceLock",
+        payload: b"<plist>lock it with PIN 123456</plist>",
+        origin: "operator",
+        bypass: true,
+    }
+}
+
+pub(crate) async fn enqueue(store: &Store, enrollment_id: &str, uuid: &str) {
+    let outcome = store.enqueue(command(enrollment_id, uuid), at(3)).await;
+    assert!(matches!(outcome.unwrap(), EnqueueOutcome::Queued { .. }));
+}
+
+/// The UUID that would be sent next.
+pub(crate) async fn next(store: &Store, enrollment_id: &str, skip_not_now: bool) -> Option<String> {
+    let next = store
+        .next_command(enrollment_id, skip_not_now)
+        .await
+        .unwrap();
+    next.map(|command| command.summary.uuid)
+}

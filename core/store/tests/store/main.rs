@@ -1,0 +1,11 @@
+//! The store through its public interface, on a database file that each test has for itself.
+#![allow(clippy::unwrap_used)]
+
+mod checkin;
+mod database;
+mod durability;
+mod issuance;
+mod outbox;
+mod queue;
+mod sessions;
+mod users;

@@ -1,0 +1,210 @@
+use std::collections::BTreeSet;
+
+use lanyard_store::{
+    CancelOutcome, CommandState, CommandStatus, EnqueueOutcome, PendingWork, SentOutcome, Settled,
+    Store,
+};
+
+use crate::database::{UDID, at, authenticate, command, enqueue, enroll, new_database, next};
+use lanyard_store::Occasion;
+
+async fn settle(store: &Store, uuid: &str, status: CommandStatus, seconds: u64) -> Settled {
+    let (result, error) = match status {
+        CommandStatus::Error => (&b"<plist>failed</plist>"[..], Some("12021 unknown command")),
+        _ => (&b"<plist>done</plist>"[..], None),
+    };
+    store
+        .settle(UDID, uuid, status, result, error, at(seconds))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_queue_in_one_order() {
+    let database = new_database().await;
+    enroll(&database, UDID, 1).await;
+    let tasks: Vec<_> = (0..32)
+        .map(|n| {
+            let store = database.store.clone();
+            tokio::spawn(async move {
+                let uuid = format!("command-{n}");
+                store.enqueue(command(UDID, &uuid), at(3)).await.unwrap()
+            })
+        })
+        .collect();
+    let mut places = BTreeSet::new();
+    for task in tasks {
+        match task.await.unwrap() {
+            EnqueueOutcome::Queued { seq } => assert!(places.insert(seq)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(places.into_iter().eq(1..=32));
+
+    let queue = database.queue_head(UDID, 5).await.unwrap();
+    assert_eq!(queue.open, 32);
+    let seqs: Vec<i64> = queue.head.iter().map(|command| command.seq).collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_is_not_queued() {
+    let store = new_database().await;
+    let unknown = store.enqueue(command("X", "a"), at(0)).await.unwrap();
+    assert_eq!(unknown, EnqueueOutcome::UnknownEnrollment);
+
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+    let twice = store.enqueue(command(UDID, "a"), at(4)).await.unwrap();
+    assert_eq!(twice, EnqueueOutcome::UuidTaken);
+    let next = store.enqueue(command(UDID, "b"), at(4)).await.unwrap();
+    assert_eq!(next, EnqueueOutcome::Queued { seq: 2 });
+}
+
+#[tokio::test]
+async fn a_queue_may_begin_before_the_first_tokens() {
+    let store = new_database().await;
+    authenticate(&store, UDID, 1, Occasion::FreshEnrollment).await;
+    enqueue(&store, UDID, "first").await;
+    assert!(store.due_pushes(at(100), 10).await.unwrap().is_empty());
+    assert_eq!(next(&store, UDID, false).await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn a_command_is_offered_until_it_is_answered() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+    enqueue(&store, UDID, "b").await;
+
+    let offered = store.next_command(UDID, false).await.unwrap().unwrap();
+    assert_eq!(offered.summary.uuid, "a");
+    assert_eq!(offered.payload.as_slice(), command(UDID, "a").payload);
+    assert!(offered.summary.bypass);
+    let sent = store.mark_sent(UDID, "a", at(5)).await.unwrap();
+    assert_eq!(sent, SentOutcome::Sent);
+    assert_eq!(next(&store, UDID, true).await.as_deref(), Some("a"));
+
+    let recorded = settle(&store, "a", CommandStatus::Acknowledged, 6).await;
+    assert_eq!(recorded, Settled::Recorded);
+    assert_eq!(next(&store, UDID, false).await.as_deref(), Some("b"));
+    let late = store.mark_sent(UDID, "a", at(7)).await.unwrap();
+    assert_eq!(late, SentOutcome::Closed);
+    let done = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(done.summary.state, CommandState::Acknowledged);
+    assert_eq!(done.summary.sent_at, Some(at(5)));
+    assert_eq!(done.summary.completed_at, Some(at(6)));
+    assert_eq!(done.result.unwrap().as_slice(), b"<plist>done</plist>");
+}
+
+#[tokio::test]
+async fn the_first_final_answer_stands() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+
+    let first = settle(&store, "a", CommandStatus::Error, 5).await;
+    assert_eq!(first, Settled::Recorded);
+    for status in [
+        CommandStatus::Error,
+        CommandStatus::Acknowledged,
+        CommandStatus::CommandFormatError,
+        CommandStatus::NotNow,
+    ] {
+        assert_eq!(settle(&store, "a", status, 6).await, Settled::Duplicate);
+    }
+    let acknowledged = CommandStatus::Acknowledged;
+    let unknown = settle(&store, "never-queued", acknowledged, 7).await;
+    assert_eq!(unknown, Settled::Unknown);
+
+    let command = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(command.summary.state, CommandState::Error);
+    assert_eq!(command.summary.completed_at, Some(at(5)));
+    let error = command.summary.error.as_deref();
+    assert_eq!(error, Some("12021 unknown command"));
+    assert_eq!(command.result.unwrap().as_slice(), b"<plist>failed</plist>");
+    assert_eq!(command.summary.not_now_count, 0);
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_skipped_once_and_offered_again() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+    enqueue(&store, UDID, "b").await;
+    for seconds in [5, 6] {
+        let outcome = settle(&store, "a", CommandStatus::NotNow, seconds).await;
+        assert_eq!(outcome, Settled::Recorded);
+    }
+
+    assert_eq!(next(&store, UDID, true).await.as_deref(), Some("b"));
+    assert_eq!(next(&store, UDID, false).await.as_deref(), Some("a"));
+    let put_off = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(put_off.summary.state, CommandState::NotNow);
+    assert_eq!(put_off.summary.not_now_at, Some(at(5)));
+    assert_eq!(put_off.summary.not_now_count, 2);
+    assert!(put_off.result.is_none());
+    let work = store.pending_work(UDID).await.unwrap();
+    let (ready, not_now) = (1, 1);
+    assert_eq!(work, PendingWork { ready, not_now });
+
+    settle(&store, "a", CommandStatus::Acknowledged, 8).await;
+    settle(&store, "b", CommandStatus::CommandFormatError, 9).await;
+    let work = store.pending_work(UDID).await.unwrap();
+    assert_eq!(work, PendingWork::default());
+    assert_eq!(next(&store, UDID, false).await, None);
+}
+
+#[tokio::test]
+async fn only_what_the_device_does_not_have_is_cancelled() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    for uuid in ["queued", "sent", "put-off"] {
+        enqueue(&store, UDID, uuid).await;
+    }
+    store.mark_sent(UDID, "sent", at(5)).await.unwrap();
+    settle(&store, "put-off", CommandStatus::NotNow, 5).await;
+
+    let state = CommandState::Sent;
+    for (uuid, expected) in [
+        ("queued", CancelOutcome::Cancelled),
+        ("put-off", CancelOutcome::Cancelled),
+        ("queued", CancelOutcome::AlreadyCancelled),
+        ("sent", CancelOutcome::AlreadyDelivered { state }),
+        ("never-queued", CancelOutcome::Unknown),
+    ] {
+        let outcome = store.cancel_command(UDID, uuid, at(6)).await.unwrap();
+        assert_eq!(outcome, expected, "{uuid}");
+    }
+    assert_eq!(next(&store, UDID, false).await.as_deref(), Some("sent"));
+    let answered = settle(&store, "queued", CommandStatus::Acknowledged, 7).await;
+    assert_eq!(answered, Settled::Duplicate);
+}
+
+#[tokio::test]
+async fn history_is_listed_newest_first_and_found_by_uuid() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enroll(&store, "OTHER", 2).await;
+    for uuid in ["a", "b", "c"] {
+        enqueue(&store, UDID, uuid).await;
+    }
+    enqueue(&store, "OTHER", "a").await;
+    settle(&store, "b", CommandStatus::Acknowledged, 5).await;
+
+    let page = store.list_commands(UDID, None, 2).await.unwrap();
+    let uuids: Vec<&str> = page.iter().map(|command| command.uuid.as_str()).collect();
+    assert_eq!(uuids, ["c", "b"]);
+    let page = store
+        .list_commands(UDID, Some(page[1].seq), 2)
+        .await
+        .unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!(page[0].uuid, "a");
+    let found = store.find_commands_by_uuid("a").await.unwrap();
+    let ids: Vec<&str> = found
+        .iter()
+        .map(|found| found.enrollment_id.as_str())
+        .collect();
+    assert_eq!(ids, [UDID, "OTHER"]);
+}
