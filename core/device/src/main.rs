@@ -1,0 +1,122 @@
+//! `lanyard-device`: the simulated APNs and simulated devices as processes of their own.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::{Parser, Subcommand};
+use lanyard_device::apns::{Settings, Simulator};
+use lanyard_device::factory::Factory;
+use tokio::signal::unix::{SignalKind, signal};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Apple's side of device management, simulated.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a push notification service with a throw-away authority and push certificate.
+    Apns {
+        /// Where its certificates, tokens, record and apns.json are kept.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Where MDM servers connect.
+        #[arg(long, value_name = "ADDR", default_value_t = any_port())]
+        listen: SocketAddr,
+        /// Where devices connect.
+        #[arg(long, value_name = "ADDR", default_value_t = any_port())]
+        device_listen: SocketAddr,
+    },
+    /// Make the throw-away chain that issues factory identities, if there is none yet.
+    Factory {
+        /// Where the chain is kept.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let done = match Arguments::parse().command {
+        Command::Apns {
+            dir,
+            listen,
+            device_listen,
+        } => {
+            run_apns(Settings {
+                directory: dir,
+                listen,
+                device_listen,
+            })
+            .await
+        }
+        Command::Factory { dir } => make_factory(dir),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_apns(settings: Settings) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let simulator = Simulator::start(&settings).await?;
+    let announcement = simulator.announcement();
+    say(&format!(
+        "simulated APNs: push {}, devices {}, topic {}",
+        announcement.push_address, announcement.device_address, announcement.topic
+    ))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    simulator.stop().await;
+    Ok(())
+}
+
+fn make_factory(directory: PathBuf) -> Result<(), Failure> {
+    Factory::open(&directory, SystemTime::now())?;
+    say(&format!(
+        "factory chain: {}",
+        directory.join("chain.pem").display()
+    ))
+}
+
+/// Whoever started this process may wait for the line, so it is flushed.
+fn say(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn report(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    tracing::error!("{text}");
+}
