@@ -101,7 +101,7 @@ impl Command {
         }
     }
 
-    /// Whether the command needs the caution of [`Facts::destructive`]. One that nothing is known about does.
+    /// Whether the command needs the caution of [`destructive`](field@Facts::destructive). One that nothing is known about does.
     #[must_use]
     pub fn is_destructive(&self) -> bool {
         self.facts().is_none_or(|facts| facts.destructive)
