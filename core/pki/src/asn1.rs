@@ -40,6 +40,36 @@ impl<'a> Element<'a> {
         AnyRef::new(self.tag, self.contents)?.decode_as()
     }
 
+    /// An AlgorithmIdentifier's algorithm and parameters.
+    pub(crate) fn algorithm(self) -> der::Result<Algorithm<'a>> {
+        let mut fields = self.expect(Tag::Sequence)?.children()?;
+        let kind = fields.expect(Tag::ObjectIdentifier)?.oid()?;
+        let parameters = if fields.is_empty() {
+            None
+        } else {
+            Some(fields.next()?)
+        };
+        fields.end()?;
+        Ok(Algorithm { kind, parameters })
+    }
+
+    /// The octets of a BIT STRING without unused bits; keys and signatures have none.
+    pub(crate) fn whole_bits(self) -> der::Result<&'a [u8]> {
+        match self.expect(Tag::BitString)?.contents {
+            [0, octets @ ..] => Ok(octets),
+            _ => Err(malformed(Tag::BitString)),
+        }
+    }
+
+    /// Nothing, if this is the INTEGER `expected`.
+    pub(crate) fn version(self, expected: u8) -> der::Result<()> {
+        if self.expect(Tag::Integer)?.contents == [expected] {
+            Ok(())
+        } else {
+            Err(malformed(Tag::Integer))
+        }
+    }
+
     /// The contents, if the element has this tag.
     pub(crate) fn expect(self, tag: Tag) -> der::Result<Self> {
         if self.tag == tag {
@@ -52,6 +82,25 @@ impl<'a> Element<'a> {
             .into())
         }
     }
+}
+
+/// AlgorithmIdentifier (RFC 5280, 4.1.1.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Algorithm<'a> {
+    pub(crate) kind: ObjectIdentifier,
+    pub(crate) parameters: Option<Element<'a>>,
+}
+
+impl Algorithm<'_> {
+    /// Whether the algorithm says all: its parameters are NULL, or not there.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.parameters
+            .is_none_or(|parameters| parameters.raw == [0x05, 0x00])
+    }
+}
+
+fn malformed(tag: Tag) -> der::Error {
+    der::ErrorKind::Value { tag }.into()
 }
 
 /// Walks the elements of a byte string in order.

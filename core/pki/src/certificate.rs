@@ -87,7 +87,7 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(malformed(&"bytes follow it"));
         }
-        let outer = outer(der).map_err(|error| malformed(&error))?;
+        let outer = outer(der, &parsed).map_err(|error| malformed(&error))?;
         let public_key =
             PublicKey::from_spki(parsed.public_key().raw).map_err(|error| malformed(&error))?;
         let extension = |wanted: fn(&ParsedExtension<'_>) -> bool| {
@@ -256,23 +256,30 @@ struct Outer<'a> {
 }
 
 /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }
-fn outer(der: &[u8]) -> der::Result<Outer<'_>> {
-    let certificate = Walk::only(der)?.expect(Tag::Sequence)?;
-    let mut fields = certificate.children()?;
-    let tbs = fields.expect(Tag::Sequence)?;
-    let start = certificate.raw.len() - certificate.contents.len();
-    let signature_algorithm = fields
-        .expect(Tag::Sequence)?
-        .children()?
-        .expect(Tag::ObjectIdentifier)?
-        .oid()?;
-    let signature = fields.expect(Tag::BitString)?.contents;
-    fields.end()?;
-    Ok(Outer {
-        tbs: (start, start + tbs.raw.len()),
-        signature_algorithm,
-        signature: signature.get(1..).unwrap_or_default(),
-    })
+///
+/// The algorithm stands inside tbsCertificate, too; the two must be the same (RFC 5280, 4.1.1.2), so that nothing of a
+/// certificate is outside its signature.
+fn outer<'a>(der: &'a [u8], inner: &X509Certificate<'_>) -> Result<Outer<'a>, String> {
+    let read = || {
+        let certificate = Walk::only(der)?.expect(Tag::Sequence)?;
+        let mut fields = certificate.children()?;
+        let tbs = fields.expect(Tag::Sequence)?;
+        let algorithm = fields.next()?.algorithm()?;
+        let signature = fields.next()?.whole_bits()?;
+        fields.end()?;
+        let start = certificate.raw.len() - certificate.contents.len();
+        Ok(Outer {
+            tbs: (start, start + tbs.raw.len()),
+            signature_algorithm: algorithm.kind,
+            signature,
+        })
+    };
+    let outer = read().map_err(|error: der::Error| error.to_string())?;
+    if inner.signature_algorithm == inner.tbs_certificate.signature {
+        Ok(outer)
+    } else {
+        Err("its two signature algorithms differ".to_owned())
+    }
 }
 
 /// Times before 1970 are shown as 1970: no certificate that is still of use has one.

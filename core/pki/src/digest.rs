@@ -69,14 +69,26 @@ impl Digest {
         }
     }
 
-    /// The digest of a signature algorithm such as sha256WithRSAEncryption or ecdsa-with-SHA256.
-    pub(crate) fn of_signature(algorithm: ObjectIdentifier) -> Option<Self> {
+    /// The digest of an RSA signature algorithm such as sha256WithRSAEncryption.
+    pub(crate) fn of_rsa_signature(algorithm: ObjectIdentifier) -> Option<Self> {
         Some(match algorithm {
-            oid::SHA1_WITH_RSA | oid::ECDSA_WITH_SHA1 => Self::Sha1,
-            oid::SHA224_WITH_RSA | oid::ECDSA_WITH_SHA224 => Self::Sha224,
-            oid::SHA256_WITH_RSA | oid::ECDSA_WITH_SHA256 => Self::Sha256,
-            oid::SHA384_WITH_RSA | oid::ECDSA_WITH_SHA384 => Self::Sha384,
-            oid::SHA512_WITH_RSA | oid::ECDSA_WITH_SHA512 => Self::Sha512,
+            oid::SHA1_WITH_RSA => Self::Sha1,
+            oid::SHA224_WITH_RSA => Self::Sha224,
+            oid::SHA256_WITH_RSA => Self::Sha256,
+            oid::SHA384_WITH_RSA => Self::Sha384,
+            oid::SHA512_WITH_RSA => Self::Sha512,
+            _ => return None,
+        })
+    }
+
+    /// The digest of an ECDSA signature algorithm such as ecdsa-with-SHA256.
+    pub(crate) fn of_ecdsa_signature(algorithm: ObjectIdentifier) -> Option<Self> {
+        Some(match algorithm {
+            oid::ECDSA_WITH_SHA1 => Self::Sha1,
+            oid::ECDSA_WITH_SHA224 => Self::Sha224,
+            oid::ECDSA_WITH_SHA256 => Self::Sha256,
+            oid::ECDSA_WITH_SHA384 => Self::Sha384,
+            oid::ECDSA_WITH_SHA512 => Self::Sha512,
             _ => return None,
         })
     }

@@ -22,6 +22,9 @@ pub enum IssueError {
         "the authority's name {0} cannot be repeated as issuer; use an authority with one value for each attribute type"
     )]
     IssuerName(String),
+    /// The subject would not come out as the template has it.
+    #[error("the subject {0} cannot be written; one value for each attribute type is expected")]
+    SubjectName(String),
     /// The certificate and the key of an authority do not belong together.
     #[error("the authority's certificate is not for the authority's key")]
     KeyMismatch,
@@ -40,6 +43,18 @@ pub enum AlternativeName {
     Uri(String),
 }
 
+/// The kind and the name: `dns:host.example`.
+impl fmt::Display for AlternativeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "dns:{name}"),
+            Self::Ip(address) => write!(f, "ip:{address}"),
+            Self::Email(name) => write!(f, "email:{name}"),
+            Self::Uri(name) => write!(f, "uri:{name}"),
+        }
+    }
+}
+
 /// What a certificate's key may be used for beyond its [`KeyUsage`] (RFC 5280, 4.2.1.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtendedKeyUsage {
@@ -54,8 +69,8 @@ pub enum ExtendedKeyUsage {
 pub struct Template {
     /// Whom it is about.
     pub subject: Name,
-    /// Serial number: 8 to 20 octets, the first below 0x80 and not all zero (RFC 5280, 4.1.2.2). From the caller, so
-    /// that a caller can record it before anything is signed.
+    /// Serial number: 16 octets, not all zero; with the first from 0x01 to 0x7f the certificate has them as they are
+    /// (RFC 5280, 4.1.2.2). From the caller, so that a caller can record it before anything is signed.
     pub serial: [u8; 16],
     /// Valid from.
     pub not_before: SystemTime,
@@ -96,10 +111,7 @@ impl Authority {
     /// [`IssueError`]
     pub fn self_signed(key: PrivateKey, template: &Template) -> Result<Self, IssueError> {
         let certificate = parameters(template)?.self_signed(&Signing(&key))?;
-        Ok(Self {
-            certificate: Certificate::from_der(certificate.der())?,
-            key,
-        })
+        Self::new(read_again(certificate.der(), template)?, key)
     }
 
     /// The authority's certificate.
@@ -127,7 +139,7 @@ impl Authority {
         let subject_key = SubjectPublicKeyInfo::from_der(key.spki())?;
         let issuer = Issuer::from_ca_cert_der(&self.certificate.der().into(), Signing(&self.key))?;
         let certificate = parameters(template)?.signed_by(&subject_key, &issuer)?;
-        let certificate = Certificate::from_der(certificate.der())?;
+        let certificate = read_again(certificate.der(), template)?;
         if certificate.issuer() != self.certificate.subject() {
             return Err(IssueError::IssuerName(
                 self.certificate.subject().to_string(),
@@ -140,6 +152,16 @@ impl Authority {
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Authority({})", self.certificate.subject())
+    }
+}
+
+/// rcgen keeps one value for each attribute type, and drops the others without a word.
+fn read_again(der: &[u8], template: &Template) -> Result<Certificate, IssueError> {
+    let certificate = Certificate::from_der(der)?;
+    if certificate.subject().attributes() == template.subject.attributes() {
+        Ok(certificate)
+    } else {
+        Err(IssueError::SubjectName(template.subject.to_string()))
     }
 }
 

@@ -1,18 +1,20 @@
 use std::fmt;
 
 use openssl::{
-    bn::BigNum,
     ec::{EcGroup, EcKey},
     nid::Nid,
-    pkey::{PKey, Private, Public},
+    pkey::{PKey, Private},
     pkey_ctx::PkeyCtx,
     rsa::{Padding, Rsa},
-    sign::{Signer, Verifier},
+    sign::Signer,
 };
 use zeroize::Zeroizing;
 
-use crate::{Digest, ObjectIdentifier, asn1::Walk, oid};
-use der::Tag;
+use crate::{Digest, oid};
+
+mod public;
+
+pub use public::{PublicKey, SignatureError, Strength};
 
 /// A key could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -21,244 +23,11 @@ pub enum KeyError {
     #[error("not an unencrypted private key (PKCS#8, or PEM)")]
     Unreadable(#[source] openssl::error::ErrorStack),
     /// A key type that nothing here uses.
-    #[error("the key is neither RSA nor elliptic-curve")]
+    #[error("the key is neither RSA nor on one of the curves P-256, P-384 and P-521")]
     Unsupported,
     /// OpenSSL could not do what a valid key allows: out of memory, or no randomness.
     #[error("OpenSSL failed to use a key")]
     OpenSsl(#[from] openssl::error::ErrorStack),
-}
-
-/// Why a signature is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureError {
-    /// The signature is not by this key over these octets.
-    #[error("the signature does not verify")]
-    Mismatch,
-    /// A digest or a key size below what the caller asked for, or a key so large that checking it is an attack.
-    #[error("the signature uses a digest or key size that is not accepted here")]
-    Strength,
-    /// A key type or signature algorithm that nothing here knows.
-    #[error("the signature algorithm is unknown or does not fit the key")]
-    Algorithm,
-}
-
-/// How weak a signature may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
-    /// RSA from 2048 to 8192 bits or an elliptic curve, with SHA-2.
-    Modern,
-    /// As `Modern`, and SHA-1: SCEP clients of old routers and computers.
-    Sha1,
-    /// As `Sha1`, and RSA from 1024 bits: Apple's factory chain, which has both.
-    Factory,
-}
-
-impl Strength {
-    fn accepts(self, key: &PublicKey, digest: Digest) -> bool {
-        let smallest = if self == Self::Factory { 1024 } else { 2048 };
-        let size = match key.kind {
-            Kind::Rsa { bits, .. } => (smallest..=8192).contains(&bits),
-            Kind::Ec | Kind::Other => true,
-        };
-        size && (digest != Digest::Sha1 || self != Self::Modern)
-    }
-}
-
-/// A public key as it stands in a certificate: SubjectPublicKeyInfo (RFC 5280, 4.1.2.7).
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    spki: Vec<u8>,
-    kind: Kind,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Kind {
-    Rsa {
-        bits: usize,
-        modulus: Vec<u8>,
-        exponent: Vec<u8>,
-    },
-    Ec,
-    Other,
-}
-
-impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo. Key types unknown here are kept, and verify nothing.
-    pub(crate) fn from_spki(spki: &[u8]) -> der::Result<Self> {
-        let mut fields = Walk::only(spki)?.expect(Tag::Sequence)?.children()?;
-        let algorithm = fields
-            .expect(Tag::Sequence)?
-            .children()?
-            .expect(Tag::ObjectIdentifier)?
-            .oid()?;
-        let key = fields.expect(Tag::BitString)?;
-        fields.end()?;
-        let kind = match algorithm {
-            oid::RSA_ENCRYPTION => rsa_numbers(key.contents)?,
-            oid::EC_PUBLIC_KEY => Kind::Ec,
-            _ => Kind::Other,
-        };
-        Ok(Self {
-            spki: spki.to_vec(),
-            kind,
-        })
-    }
-
-    /// The SubjectPublicKeyInfo in DER, as it came.
-    #[must_use]
-    pub fn spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    /// The contents of the BIT STRING, without its count of unused bits.
-    pub(crate) fn bits(&self) -> &[u8] {
-        Walk::only(&self.spki)
-            .and_then(|spki| spki.children())
-            .and_then(|mut fields| {
-                fields.next()?;
-                fields.next()
-            })
-            .ok()
-            .and_then(|bits| bits.contents.get(1..))
-            .unwrap_or_default()
-    }
-
-    /// SHA-256 of the SubjectPublicKeyInfo: what identifies the key.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 32] {
-        Digest::sha256(&self.spki)
-    }
-
-    /// The modulus' size, if this is an RSA key.
-    #[must_use]
-    pub fn rsa_bits(&self) -> Option<usize> {
-        match self.kind {
-            Kind::Rsa { bits, .. } => Some(bits),
-            Kind::Ec | Kind::Other => None,
-        }
-    }
-
-    /// Checks a signature (PKCS#1 v1.5 or ECDSA) over `message`.
-    ///
-    /// # Errors
-    /// [`SignatureError`]
-    pub fn verify(
-        &self,
-        digest: Digest,
-        message: &[u8],
-        signature: &[u8],
-        strength: Strength,
-    ) -> Result<(), SignatureError> {
-        if !strength.accepts(self, digest) {
-            return Err(SignatureError::Strength);
-        }
-        let key = self.openssl()?;
-        let matches = Verifier::new(digest.openssl(), &key)
-            .and_then(|mut verifier| verifier.verify_oneshot(signature, message))
-            .unwrap_or(false);
-        if matches {
-            Ok(())
-        } else {
-            Err(SignatureError::Mismatch)
-        }
-    }
-
-    /// Checks a signature whose algorithm is named by `algorithm`: a combined one (sha256WithRSAEncryption), or a bare
-    /// rsaEncryption whose digest is named elsewhere.
-    pub(crate) fn verify_as(
-        &self,
-        algorithm: ObjectIdentifier,
-        digest: Option<Digest>,
-        message: &[u8],
-        signature: &[u8],
-        strength: Strength,
-    ) -> Result<(), SignatureError> {
-        let named = Digest::of_signature(algorithm);
-        let digest = match (named, digest) {
-            (None, Some(digest)) if algorithm == oid::RSA_ENCRYPTION => digest,
-            (Some(named), None) => named,
-            (Some(named), Some(digest)) if named == digest => named,
-            _ => return Err(SignatureError::Algorithm),
-        };
-        self.verify(digest, message, signature, strength)
-    }
-
-    fn openssl(&self) -> Result<PKey<Public>, SignatureError> {
-        match &self.kind {
-            Kind::Rsa {
-                modulus, exponent, ..
-            } => {
-                // Built from its numbers: decoding the whole structure costs OpenSSL five times the verification.
-                BigNum::from_slice(modulus)
-                    .and_then(|n| Rsa::from_public_components(n, BigNum::from_slice(exponent)?))
-                    .and_then(PKey::from_rsa)
-                    .map_err(|_| SignatureError::Algorithm)
-            }
-            Kind::Ec => {
-                PKey::public_key_from_der(&self.spki).map_err(|_| SignatureError::Algorithm)
-            }
-            Kind::Other => Err(SignatureError::Algorithm),
-        }
-    }
-
-    /// Encrypts a content key (PKCS#1 v1.5, the only transport that every client takes).
-    pub(crate) fn encrypt_key(&self, content_key: &[u8]) -> Result<Vec<u8>, SignatureError> {
-        if self.rsa_bits().is_none() {
-            return Err(SignatureError::Algorithm);
-        }
-        let key = self.openssl()?;
-        let encrypt = || {
-            let mut context = PkeyCtx::new(&key)?;
-            context.encrypt_init()?;
-            context.set_rsa_padding(Padding::PKCS1)?;
-            let mut encrypted = Vec::new();
-            context.encrypt_to_vec(content_key, &mut encrypted)?;
-            Ok::<_, openssl::error::ErrorStack>(encrypted)
-        };
-        encrypt().map_err(|_| SignatureError::Algorithm)
-    }
-}
-
-/// The modulus and exponent of an RSAPublicKey inside a BIT STRING's contents. Numbers that would make a check an
-/// attack (an exponent of more than 33 bits, an even modulus) make a key that verifies nothing.
-fn rsa_numbers(bits: &[u8]) -> der::Result<Kind> {
-    let Some((0, key)) = bits.split_first() else {
-        return Ok(Kind::Other);
-    };
-    let mut numbers = Walk::only(key)?.expect(Tag::Sequence)?.children()?;
-    let strip = |mut octets: &[u8]| {
-        while let [0, rest @ ..] = octets {
-            octets = rest;
-        }
-        octets.to_vec()
-    };
-    let modulus = strip(numbers.expect(Tag::Integer)?.contents);
-    let exponent = strip(numbers.expect(Tag::Integer)?.contents);
-    numbers.end()?;
-    let (Some(&high), Some(&low)) = (modulus.first(), modulus.last()) else {
-        return Ok(Kind::Other);
-    };
-    let odd = low & 1 == 1 && exponent.last().is_some_and(|octet| octet & 1 == 1);
-    let exponent_fits = exponent.len() < 5 || (exponent.len() == 5 && exponent[0] <= 1);
-    if !odd || !exponent_fits || exponent == [1] {
-        return Ok(Kind::Other);
-    }
-    let bits = modulus.len() * 8 - high.leading_zeros() as usize;
-    Ok(Kind::Rsa {
-        bits,
-        modulus,
-        exponent,
-    })
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            Kind::Rsa { bits, .. } => write!(f, "PublicKey(RSA {bits})"),
-            Kind::Ec => write!(f, "PublicKey(EC)"),
-            Kind::Other => write!(f, "PublicKey(unsupported)"),
-        }
-    }
 }
 
 /// A private key in memory. It is never printed.
@@ -306,7 +75,7 @@ impl PrivateKey {
     pub(crate) fn new(key: PKey<Private>) -> Result<Self, KeyError> {
         let public =
             PublicKey::from_spki(&key.public_key_to_der()?).map_err(|_| KeyError::Unsupported)?;
-        if public.kind == Kind::Other {
+        if !public.is_supported() {
             return Err(KeyError::Unsupported);
         }
         Ok(Self { key, public })

@@ -41,6 +41,12 @@ oids! {
     SHA512_WITH_RSA = "1.2.840.113549.1.1.13";
     /// id-ecPublicKey (RFC 5480).
     EC_PUBLIC_KEY = "1.2.840.10045.2.1";
+    /// The curve P-256, secp256r1 (RFC 5480, 2.1.1.1).
+    P256 = "1.2.840.10045.3.1.7";
+    /// The curve P-384, secp384r1.
+    P384 = "1.3.132.0.34";
+    /// The curve P-521, secp521r1.
+    P521 = "1.3.132.0.35";
     /// ecdsa-with-SHA1.
     ECDSA_WITH_SHA1 = "1.2.840.10045.4.1";
     /// ecdsa-with-SHA224.

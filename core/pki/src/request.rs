@@ -23,6 +23,11 @@ pub enum RequestError {
     /// The same attribute or extension twice: which one counts would be the attacker's choice.
     #[error("the certification request has {0} more than once")]
     Duplicate(&'static str),
+    /// RSASSA-PSS, or another signature algorithm with parameters.
+    #[error(
+        "the certification request is signed with an algorithm that has parameters; PKCS#1 v1.5 or ECDSA is expected"
+    )]
+    Algorithm,
     /// The extensions asked for cannot be read.
     #[error("the certification request asks for an extension that cannot be read")]
     Extension,
@@ -39,7 +44,8 @@ impl From<der::Error> for RequestError {
 /// What it asks for is a wish: certificates are built from a [`Template`](crate::Template), never from a request.
 #[derive(Clone)]
 pub struct CertificationRequest {
-    signed: Vec<u8>,
+    /// The octets that are signed; the challenge is among them.
+    signed: Zeroizing<Vec<u8>>,
     signature_algorithm: ObjectIdentifier,
     signature: Vec<u8>,
     subject: Name,
@@ -58,17 +64,11 @@ impl CertificationRequest {
     pub fn from_der(der: &[u8]) -> Result<Self, RequestError> {
         let mut outer = Walk::only(der)?.expect(Tag::Sequence)?.children()?;
         let info = outer.expect(Tag::Sequence)?;
-        let signature_algorithm = outer
-            .expect(Tag::Sequence)?
-            .children()?
-            .expect(Tag::ObjectIdentifier)?
-            .oid()?;
-        let signature = outer
-            .expect(Tag::BitString)?
-            .contents
-            .get(1..)
-            .unwrap_or_default()
-            .to_vec();
+        let algorithm = outer.next()?.algorithm()?;
+        if !algorithm.is_plain() {
+            return Err(RequestError::Algorithm);
+        }
+        let signature = outer.next()?.whole_bits()?.to_vec();
         outer.end()?;
 
         let mut fields = info.children()?;
@@ -76,8 +76,8 @@ impl CertificationRequest {
         let subject = Name::from_der(fields.expect(Tag::Sequence)?.raw);
         let public_key = PublicKey::from_spki(fields.expect(Tag::Sequence)?.raw)?;
         let mut request = Self {
-            signed: info.raw.to_vec(),
-            signature_algorithm,
+            signed: Zeroizing::new(info.raw.to_vec()),
+            signature_algorithm: algorithm.kind,
             signature,
             subject,
             public_key,

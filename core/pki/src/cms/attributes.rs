@@ -1,15 +1,18 @@
+use std::fmt;
+
 use der::Tag;
 
 use super::CmsError;
 use crate::{
     ObjectIdentifier,
     asn1::{self, Walk},
+    oid,
 };
 
 const MAX_ATTRIBUTES: usize = 32;
 
 /// One signed attribute to write: a type and one value.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Attribute {
     pub(super) kind: ObjectIdentifier,
     pub(super) value: Vec<u8>,
@@ -48,8 +51,16 @@ impl Attribute {
     }
 }
 
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attribute({})", self.kind)
+    }
+}
+
 /// The signed attributes of a message, in the octets that they came in.
-#[derive(Clone, Debug, Default)]
+///
+/// `Debug` shows their types only: Macs put the challenge of an SCEP request here in clear.
+#[derive(Clone, Default)]
 pub struct Attributes {
     contents: Vec<u8>,
     each: Vec<(ObjectIdentifier, Vec<u8>)>,
@@ -76,6 +87,20 @@ impl Attributes {
         })
     }
 
+    /// Whether this content is itself a SET of signed attributes.
+    pub(super) fn are(content: &[u8]) -> bool {
+        Walk::only(content)
+            .and_then(|set| set.expect(Tag::Set))
+            .is_ok_and(|set| {
+                Self::read(set.contents).is_ok_and(|attributes| {
+                    attributes
+                        .each
+                        .iter()
+                        .any(|(kind, _)| *kind == oid::MESSAGE_DIGEST)
+                })
+            })
+    }
+
     /// The SET OF as it is signed: with the order that it came in, and with DER's order where that is another one.
     pub(super) fn signed_octets(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), CmsError> {
         let came = asn1::write(Tag::Set, &self.contents);
@@ -97,6 +122,44 @@ impl Attributes {
         Ok(self.element(kind)?.map(|element| element.contents))
     }
 
+    /// The same, of a value that is a PrintableString, UTF8String or IA5String.
+    ///
+    /// # Errors
+    /// [`CmsError::Attribute`], also for a value of another type.
+    pub fn string(&self, kind: ObjectIdentifier) -> Result<Option<&[u8]>, CmsError> {
+        self.typed(
+            kind,
+            &[Tag::PrintableString, Tag::Utf8String, Tag::Ia5String],
+        )
+    }
+
+    /// The same, of a value that is an OCTET STRING.
+    ///
+    /// # Errors
+    /// [`CmsError::Attribute`], also for a value of another type.
+    pub fn octets(&self, kind: ObjectIdentifier) -> Result<Option<&[u8]>, CmsError> {
+        self.typed(kind, &[Tag::OctetString])
+    }
+
+    /// The attribute as it came, to be repeated in an answer.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn repeat(&self, kind: ObjectIdentifier) -> Result<Option<Attribute>, CmsError> {
+        Ok(self.element(kind)?.map(|element| Attribute {
+            kind,
+            value: element.raw.to_vec(),
+        }))
+    }
+
+    fn typed(&self, kind: ObjectIdentifier, tags: &[Tag]) -> Result<Option<&[u8]>, CmsError> {
+        match self.element(kind)? {
+            Some(element) if tags.contains(&element.tag) => Ok(Some(element.contents)),
+            Some(_) => Err(CmsError::Attribute(kind)),
+            None => Ok(None),
+        }
+    }
+
     pub(super) fn required(&self, kind: ObjectIdentifier) -> Result<asn1::Element<'_>, CmsError> {
         self.element(kind)?.ok_or(CmsError::Attribute(kind))
     }
@@ -112,5 +175,12 @@ impl Attributes {
         Walk::only(values)
             .map(Some)
             .map_err(|_| CmsError::Attribute(kind))
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.each.iter().map(|(kind, _)| kind.to_string()).collect();
+        write!(f, "Attributes({})", kinds.join(", "))
     }
 }

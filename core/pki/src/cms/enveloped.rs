@@ -2,9 +2,7 @@ use der::Tag;
 use openssl::symm::{self, Crypter, Mode};
 use zeroize::Zeroizing;
 
-use super::{
-    CertificateId, CmsError, algorithm, content_info, issuer_and_serial, write_content_info,
-};
+use super::{CertificateId, CmsError, content_info, issuer_and_serial, write_content_info};
 use crate::{
     Certificate, Digest, ObjectIdentifier, PrivateKey,
     asn1::{self, Walk},
@@ -109,6 +107,8 @@ pub struct Envelope {
 struct Recipient {
     id: CertificateId,
     transport: ObjectIdentifier,
+    /// Whether the transport is without parameters. RSAES-OAEP has some, and is not known here.
+    plain: bool,
     encrypted_key: Vec<u8>,
 }
 
@@ -124,20 +124,31 @@ impl Envelope {
             return Err(CmsError::ContentType(kind));
         }
         let mut fields = content.expect(Tag::Sequence)?.children()?;
-        fields.expect(Tag::Integer)?;
-        fields.optional(asn1::context(0))?;
-        let recipients = recipients(fields.expect(Tag::Set)?)?;
+        let version = fields.next()?;
+        let originator = fields.optional(asn1::context(0))?;
+        let (recipients, simple) = recipients(fields.expect(Tag::Set)?)?;
         let mut info = fields.expect(Tag::Sequence)?.children()?;
-        info.expect(Tag::ObjectIdentifier)?;
-        let (cipher, parameters) = algorithm(info.next()?)?;
+        let attributes = fields.optional(asn1::context(1))?;
+        fields.end()?;
+        // RFC 5652, 6.1. Version 3 is for recipients of kinds that are passed over here.
+        if simple && originator.is_none() && attributes.is_none() {
+            version.version(0)?;
+        } else {
+            version.version(2).or_else(|_| version.version(3))?;
+        }
+        let content_type = info.next()?.oid()?;
+        if content_type != oid::DATA {
+            return Err(CmsError::ContentType(content_type));
+        }
+        let algorithm = info.next()?.algorithm()?;
         let encrypted = pieces(info.next()?)?;
         info.end()?;
 
         let cipher = Cipher::ALL
             .into_iter()
-            .find(|known| known.oid() == cipher)
-            .ok_or(CmsError::Algorithm(cipher))?;
-        let iv = match parameters {
+            .find(|known| known.oid() == algorithm.kind)
+            .ok_or(CmsError::Algorithm(algorithm.kind))?;
+        let iv = match algorithm.parameters {
             Some(iv) if iv.tag == Tag::OctetString && iv.contents.len() == cipher.block() => {
                 iv.contents.to_vec()
             }
@@ -183,7 +194,7 @@ impl Envelope {
         key: &PrivateKey,
     ) -> Result<Zeroizing<Vec<u8>>, CmsError> {
         let recipient = self.recipient(certificate).ok_or(CmsError::NotRecipient)?;
-        if recipient.transport != oid::RSA_ENCRYPTION {
+        if recipient.transport != oid::RSA_ENCRYPTION || !recipient.plain {
             return Err(CmsError::Algorithm(recipient.transport));
         }
         let transported = key
@@ -243,31 +254,37 @@ impl Envelope {
     }
 }
 
-fn recipients(set: asn1::Element<'_>) -> Result<Vec<Recipient>, CmsError> {
+/// The recipients of RSA's kind, and whether there are only such, named by issuer and serial number.
+fn recipients(set: asn1::Element<'_>) -> Result<(Vec<Recipient>, bool), CmsError> {
     let mut walk = set.children()?;
     let mut recipients = Vec::new();
+    let mut simple = true;
     while !walk.is_empty() {
         let element = walk.next()?;
         // Every alternative but KeyTransRecipientInfo is tagged.
         if element.tag != Tag::Sequence {
+            simple = false;
             continue;
         }
         if recipients.len() == MAX_RECIPIENTS {
             return Err(CmsError::TooMany("recipients"));
         }
         let mut fields = element.children()?;
-        fields.expect(Tag::Integer)?;
+        let version = fields.next()?;
         let id = CertificateId::read(fields.next()?)?;
-        let (transport, _) = algorithm(fields.next()?)?;
+        version.version(id.version() - 1)?;
+        simple &= matches!(id, CertificateId::IssuerAndSerial(_));
+        let transport = fields.next()?.algorithm()?;
         let encrypted_key = fields.expect(Tag::OctetString)?.contents.to_vec();
         fields.end()?;
         recipients.push(Recipient {
             id,
-            transport,
+            transport: transport.kind,
+            plain: transport.is_plain(),
             encrypted_key,
         });
     }
-    Ok(recipients)
+    Ok((recipients, simple))
 }
 
 /// encryptedContent [0] IMPLICIT OCTET STRING, in one piece or, from BER, in several.

@@ -101,19 +101,6 @@ fn write_content_info(kind: ObjectIdentifier, content: &[u8]) -> Vec<u8> {
     asn1::sequence(&[&asn1::oid(kind), &asn1::write(asn1::context(0), content)])
 }
 
-/// The algorithm's identifier out of an AlgorithmIdentifier, and its parameters.
-fn algorithm(element: Element<'_>) -> der::Result<(ObjectIdentifier, Option<Element<'_>>)> {
-    let mut fields = element.expect(Tag::Sequence)?.children()?;
-    let kind = fields.expect(Tag::ObjectIdentifier)?.oid()?;
-    let parameters = if fields.is_empty() {
-        None
-    } else {
-        Some(fields.next()?)
-    };
-    fields.end()?;
-    Ok((kind, parameters))
-}
-
 /// IssuerAndSerialNumber of a certificate, in its own octets.
 fn issuer_and_serial(certificate: &crate::Certificate) -> Vec<u8> {
     asn1::sequence(&[
@@ -140,6 +127,14 @@ impl CertificateId {
                 .contents
                 .to_vec(),
         ))
+    }
+
+    /// What CMSVersion a SignerInfo has for it (RFC 5652, 5.3); a KeyTransRecipientInfo's is one less (6.2.1).
+    fn version(&self) -> u8 {
+        match self {
+            Self::IssuerAndSerial(_) => 1,
+            Self::SubjectKeyId(_) => 3,
+        }
     }
 
     fn is(&self, certificate: &crate::Certificate) -> bool {

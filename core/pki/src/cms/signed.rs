@@ -1,6 +1,8 @@
+use std::fmt;
+
 use der::Tag;
 
-use super::{Attributes, CertificateId, CmsError, algorithm, content_info};
+use super::{Attributes, CertificateId, CmsError, content_info};
 use crate::{
     Certificate, Digest, ObjectIdentifier, SignatureError, Strength,
     asn1::{self, Walk},
@@ -10,7 +12,9 @@ use crate::{
 const MAX_CERTIFICATES: usize = 16;
 
 /// SignedData with exactly one signer (RFC 5652, 5), read and not yet verified.
-#[derive(Clone, Debug)]
+///
+/// `Debug` shows how long the content is, not what it says: messages carry secrets.
+#[derive(Clone)]
 pub struct SignedMessage {
     content_type: ObjectIdentifier,
     content: Option<Vec<u8>>,
@@ -18,17 +22,19 @@ pub struct SignedMessage {
     signer: SignerInfo,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct SignerInfo {
     id: CertificateId,
     digest: ObjectIdentifier,
     attributes: Option<Attributes>,
     signature_algorithm: ObjectIdentifier,
+    /// Whether both algorithms are without parameters. RSASSA-PSS has some, and is not known here.
+    plain: bool,
     signature: Vec<u8>,
 }
 
 /// What a verified message says, and who says it. That the signer's certificate is to be trusted is not known yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Verified<'a> {
     content: &'a [u8],
     signer: &'a Certificate,
@@ -48,29 +54,28 @@ impl SignedMessage {
             return Err(CmsError::ContentType(kind));
         }
         let mut fields = content.expect(Tag::Sequence)?.children()?;
-        fields.expect(Tag::Integer)?;
-        fields.expect(Tag::Set)?;
+        let version = fields.next()?;
+        let digests = fields.expect(Tag::Set)?;
         let (content_type, content) = encapsulated(fields.expect(Tag::Sequence)?)?;
         let certificates = match fields.optional(asn1::context(0))? {
             Some(set) => certificates(set)?,
             None => Vec::new(),
         };
         fields.optional(asn1::context(1))?;
-        let mut signers = fields.expect(Tag::Set)?.children()?;
+        let signer = SignerInfo::read(only_signer(fields.expect(Tag::Set)?)?)?;
         fields.end()?;
 
-        let mut infos = Vec::new();
-        while !signers.is_empty() && infos.len() < MAX_CERTIFICATES {
-            infos.push(signers.next()?);
+        // What follows from the rest of the message must follow from it (RFC 5652, 5.1): no octet goes unchecked.
+        let plain_content = content_type == oid::DATA && signer.id.version() == 1;
+        version.version(if plain_content { 1 } else { 3 })?;
+        if !lists(digests, signer.digest)? {
+            return Err(CmsError::Algorithm(signer.digest));
         }
-        let [info] = infos[..] else {
-            return Err(CmsError::Signers(infos.len()));
-        };
         Ok(Self {
             content_type,
             content,
             certificates,
-            signer: SignerInfo::read(info)?,
+            signer,
         })
     }
 
@@ -144,6 +149,9 @@ impl SignedMessage {
         let digest = self
             .digest()
             .ok_or(CmsError::Algorithm(self.signer.digest))?;
+        if !self.signer.plain {
+            return Err(CmsError::Algorithm(self.signer.signature_algorithm));
+        }
         match &self.signer.attributes {
             Some(attributes) => {
                 self.check_attributes(attributes, digest, content)?;
@@ -159,7 +167,10 @@ impl SignedMessage {
                     (outcome, _) => outcome?,
                 }
             }
-            None => self.check_signature(signer, digest, content, strength)?,
+            None => {
+                self.check_bare(content)?;
+                self.check_signature(signer, digest, content, strength)?;
+            }
         }
         Ok(Verified {
             content,
@@ -167,6 +178,18 @@ impl SignedMessage {
             message: self,
             digest,
         })
+    }
+
+    /// Without attributes nothing signs the content type, so it can only be data (RFC 5652, 5.3). Attributes that were
+    /// signed elsewhere, passed off as a content, would verify, too: they are refused.
+    fn check_bare(&self, content: &[u8]) -> Result<(), CmsError> {
+        if self.content_type != oid::DATA {
+            return Err(CmsError::ContentType(self.content_type));
+        }
+        if Attributes::are(content) {
+            return Err(CmsError::Attribute(oid::MESSAGE_DIGEST));
+        }
+        Ok(())
     }
 
     /// RFC 5652, 11.1 and 11.2. OpenSSL leaves the first of the two out.
@@ -247,25 +270,70 @@ impl<'a> Verified<'a> {
 impl SignerInfo {
     fn read(element: asn1::Element<'_>) -> Result<Self, CmsError> {
         let mut fields = element.expect(Tag::Sequence)?.children()?;
-        fields.expect(Tag::Integer)?;
+        let version = fields.next()?;
         let id = CertificateId::read(fields.next()?)?;
-        let (digest, _) = algorithm(fields.next()?)?;
+        version.version(id.version())?;
+        let digest = fields.next()?.algorithm()?;
         let attributes = match fields.optional(asn1::context(0))? {
             Some(attributes) => Some(Attributes::read(attributes.contents)?),
             None => None,
         };
-        let (signature_algorithm, _) = algorithm(fields.next()?)?;
+        let algorithm = fields.next()?.algorithm()?;
         let signature = fields.expect(Tag::OctetString)?.contents.to_vec();
         fields.optional(asn1::context(1))?;
         fields.end()?;
         Ok(Self {
             id,
-            digest,
+            digest: digest.kind,
             attributes,
-            signature_algorithm,
+            signature_algorithm: algorithm.kind,
+            plain: digest.is_plain() && algorithm.is_plain(),
             signature,
         })
     }
+}
+
+impl fmt::Debug for SignedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedMessage")
+            .field("content_octets", &self.content.as_ref().map(Vec::len))
+            .field("attributes", &self.signer.attributes)
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Verified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("content_octets", &self.content.len())
+            .field("signer", self.signer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The element of a SET OF that has one; otherwise how many it has, counted up to 16.
+fn only_signer(set: asn1::Element<'_>) -> Result<asn1::Element<'_>, CmsError> {
+    let mut walk = set.children()?;
+    let mut signers = Vec::new();
+    while !walk.is_empty() && signers.len() < MAX_CERTIFICATES {
+        signers.push(walk.next()?);
+    }
+    match signers[..] {
+        [signer] => Ok(signer),
+        _ => Err(CmsError::Signers(signers.len())),
+    }
+}
+
+/// Whether the SET OF digest algorithms has this one.
+fn lists(set: asn1::Element<'_>, digest: ObjectIdentifier) -> der::Result<bool> {
+    let mut walk = set.children()?;
+    let mut listed = false;
+    while !walk.is_empty() {
+        let algorithm = walk.next()?.algorithm()?;
+        listed |= algorithm.kind == digest && algorithm.is_plain();
+    }
+    Ok(listed)
 }
 
 /// EncapsulatedContentInfo ::= SEQUENCE { eContentType, eContent [0] EXPLICIT OCTET STRING OPTIONAL }
