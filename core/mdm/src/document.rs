@@ -9,6 +9,8 @@
 mod fields;
 mod reader;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use plist::{Dictionary, Value};
 use thiserror::Error;
 
@@ -99,7 +101,8 @@ pub enum WriteError {
         /// The character.
         character: char,
     },
-    /// A value that XML property lists do not have (a UID), or a real that is not a number.
+    /// A value that XML property lists do not have (a UID), a real that is not a number, or a
+    /// date that four digits of a year do not hold.
     #[error("\"{key}\" holds a {found}, which an XML property list cannot carry")]
     Kind {
         /// The nearest enclosing key; empty at the root.
@@ -216,6 +219,9 @@ fn check(value: &Value, key: &str, depth_left: usize) -> Result<(), WriteError> 
         }
         Value::String(text) => check_text(text, key),
         Value::Real(real) if !real.is_finite() => Err(kind("real that is not a number")),
+        Value::Date(date) if !is_four_digit_year((*date).into()) => {
+            Err(kind("date outside the years 0000 to 9999"))
+        }
         Value::Boolean(_)
         | Value::Data(_)
         | Value::Date(_)
@@ -232,6 +238,16 @@ fn check_text(text: &str, key: &str) -> Result<(), WriteError> {
             key: key.to_owned(),
             character,
         }),
+    }
+}
+
+/// The writer panics beyond.
+fn is_four_digit_year(time: SystemTime) -> bool {
+    const TO_YEAR_0: Duration = Duration::from_secs(62_167_219_200);
+    const TO_YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after < TO_YEAR_10000,
+        Err(before) => before.duration() <= TO_YEAR_0,
     }
 }
 

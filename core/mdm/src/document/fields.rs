@@ -87,9 +87,11 @@ impl Fields {
         self.message = message;
     }
 
-    /// What nobody took.
+    /// What nobody took, sorted by key as Apple writes it: taking the others left it in no order.
     pub(crate) fn take_rest(&mut self) -> Dictionary {
-        std::mem::take(&mut self.entries)
+        let mut rest = std::mem::take(&mut self.entries);
+        rest.sort_keys();
+        rest
     }
 
     pub(crate) fn value(&mut self, key: &'static str) -> Option<Value> {

@@ -79,12 +79,7 @@ impl<'a> Parser<'a> {
             "data" => self.data(),
             "integer" => self.integer(),
             "real" => self.real(),
-            "date" => {
-                let text = self.text()?;
-                Date::from_xml_format(text.trim())
-                    .map(Value::Date)
-                    .map_err(|_| self.malformed("a <date> is not of the form 2026-01-31T12:00:00Z"))
-            }
+            "date" => self.date(),
             "true" | "false" => {
                 if !self.text()?.trim().is_empty() {
                     return Err(self.malformed("a boolean has content"));
@@ -164,6 +159,17 @@ impl<'a> Parser<'a> {
             magnitude.into()
         };
         Ok(Value::Integer(integer))
+    }
+
+    /// The one form that property lists have. `plist` takes any RFC 3339 time, and panics at those whose offset leads beyond
+    /// the year 9999.
+    fn date(&mut self) -> Result<Value, DocumentError> {
+        let text = self.text()?;
+        let text = text.trim();
+        let in_utc = text.len() == "2026-01-31T12:00:00Z".len() && text.ends_with('Z');
+        let date = in_utc.then(|| Date::from_xml_format(text).ok()).flatten();
+        date.map(Value::Date)
+            .ok_or_else(|| self.malformed("a <date> is not of the form 2026-01-31T12:00:00Z"))
     }
 
     fn real(&mut self) -> Result<Value, DocumentError> {
