@@ -1,1 +1,88 @@
-//! Placeholder.
+//! The use cases of device management: a person signs in, a device identifies itself, certificates are issued, profiles
+//! delivered, devices check in, take commands and are woken. Each is one method of [`Engine`], which puts the protocol
+//! crates, the hooks and the store together. It speaks no HTTP, knows no octets of a protocol and runs no plugin itself.
+//!
+//! | what happens | where |
+//! |---|---|
+//! | phase 1: sign-in, Profile Service document | `sign_in`, [`Engine::sign_in`] |
+//! | phases 2 and 3: the device's signed messages | `enrollment`, [`Engine::enrollment_message`] |
+//! | SCEP | `issuance`, [`Engine::pki_operation`] |
+//! | what the two profiles say | `profiles` |
+//! | who is speaking: the certificate behind a request | `identity` |
+//! | check-in | `check_in`, [`Engine::check_in`] |
+//! | the command loop | `connect`, [`Engine::connect`] |
+//! | pushes, from the outbox | `pushes`, [`Engine::push_until`] |
+//! | what operators do | `administration` |
+//! | who answers the hooks natively | [`LocalUsers`] |
+//!
+//! Every method follows design's way of a request: bytes become a typed request, hooks are asked with no transaction open,
+//! the outcome is committed in one transaction that compares what was read, and only then is the answer written.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod administration;
+mod check_in;
+mod connect;
+mod enrollment;
+mod identity;
+mod issuance;
+mod last_seen;
+mod local_users;
+mod occasion;
+mod password;
+mod profiles;
+mod pushes;
+mod refusal;
+mod setup;
+mod sign_in;
+mod throttle;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+pub use administration::{CommandRefused, UserRefused};
+pub use check_in::CheckInAnswer;
+pub use issuance::PkiAnswer;
+pub use local_users::LocalUsers;
+pub use password::{PasswordError, hash_password};
+pub use refusal::{Refusal, RefusalKind};
+pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
+pub use sign_in::{SignInAttempt, SignInRefused};
+pub use throttle::Rates;
+
+/// The use cases, over one store and one set of hooks. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<State>);
+
+struct State {
+    setup: Setup,
+    throttle: throttle::Throttle,
+    last_seen: last_seen::LastSeen,
+    /// Rung when the outbox has something new.
+    outbox: Notify,
+}
+
+impl Engine {
+    /// Puts the engine together, and refuses a push topic other than the one that devices enrolled with.
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub async fn new(setup: Setup) -> Result<Self, SetupError> {
+        setup.check_topic().await?;
+        let throttle = throttle::Throttle::new(setup.rates);
+        Ok(Self(Arc::new(State {
+            setup,
+            throttle,
+            last_seen: last_seen::LastSeen::default(),
+            outbox: Notify::new(),
+        })))
+    }
+
+    fn setup(&self) -> &Setup {
+        &self.0.setup
+    }
+
+    fn store(&self) -> &lanyard_store::Store {
+        &self.0.setup.store
+    }
+}

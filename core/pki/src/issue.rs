@@ -25,6 +25,11 @@ pub enum IssueError {
     /// The subject would not come out as the template has it.
     #[error("the subject {0} cannot be written; one value for each attribute type is expected")]
     SubjectName(String),
+    /// The end of validity is not after its beginning.
+    #[error(
+        "the certificate would end before it begins; has the authority's own certificate expired?"
+    )]
+    Validity,
     /// The certificate and the key of an authority do not belong together.
     #[error("the authority's certificate is not for the authority's key")]
     KeyMismatch,
@@ -166,6 +171,9 @@ fn read_again(der: &[u8], template: &Template) -> Result<Certificate, IssueError
 }
 
 fn parameters(template: &Template) -> Result<CertificateParams, IssueError> {
+    if template.not_after <= template.not_before {
+        return Err(IssueError::Validity);
+    }
     let mut parameters = CertificateParams::default();
     parameters.not_before = template.not_before.into();
     parameters.not_after = template.not_after.into();

@@ -1,21 +1,7 @@
-use std::time::{Duration, SystemTime};
+use lanyard_pki::{Authority, Certificate, KeyUsage, PrivateKey, Strength, cms};
 
-use lanyard_pki::{
-    Authority, Certificate, CertificationRequest, Digest, IssueError, KeyUsage, PrivateKey,
-    Strength, Template,
-    cms::{self, Attribute, Attributes, Cipher, CmsError, Envelope, SignedMessage},
-};
-
-use crate::{
-    Authorized, Exchange, FailInfo, MessageType, PkiStatus, Refusal, RefusalReason, Request,
-    message::{
-        FAIL_INFO, FAIL_INFO_TEXT, MESSAGE_TYPE, PKI_STATUS, RECIPIENT_NONCE, SENDER_NONCE,
-        TRANSACTION_ID,
-    },
-};
-
-/// Certificates begin this much before now: a device whose clock is behind must not refuse its own.
-const BACKDATED: Duration = Duration::from_secs(3600);
+mod answer;
+mod receive;
 
 /// An endpoint cannot be set up so.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +14,9 @@ pub enum EndpointError {
     /// The usage in the certificate does not allow what it is for.
     #[error("the certificate of the {0} does not carry the key usage that it needs")]
     KeyUsage(&'static str),
+    /// The certificate and the key do not belong together.
+    #[error("the certificate of the {0} is not for its key")]
+    KeyMismatch(&'static str),
     /// Not issued by the authority.
     #[error("the certificate of the {0} was not issued by the endpoint's authority")]
     NotIssuedByAuthority(&'static str),
@@ -144,6 +133,9 @@ impl Endpoint {
         if !ra.key.is_rsa() {
             return Err(EndpointError::NotRsa(what));
         }
+        if ra.certificate.public_key() != ra.key.public_key() {
+            return Err(EndpointError::KeyMismatch(what));
+        }
         if ra.certificate.is_authority()
             || !ra
                 .certificate
@@ -236,205 +228,4 @@ impl Endpoint {
             Mode::OneRa(ra) | Mode::SplitRa { signing: ra, .. } => (&ra.certificate, &ra.key),
         }
     }
-
-    fn strength(&self) -> Strength {
-        match self.compatibility {
-            Compatibility::Modern => Strength::Modern,
-            Compatibility::Compatible => Strength::Sha1,
-        }
-    }
-
-    /// Reads a pkiMessage: everything that can be checked without a private key comes first, and nothing is looked at
-    /// that is not signed. Opening the envelope, reading the request and checking that it is by the key that signed
-    /// the message is one step with one outcome: told apart, they would be a decryption oracle.
-    ///
-    /// # Errors
-    /// [`Refusal`]
-    pub fn receive(&self, message: &[u8]) -> Result<Request, Refusal> {
-        let unanswerable = |reason| Err(Refusal::Unanswerable(reason));
-        let signed = match SignedMessage::parse(message) {
-            Ok(signed) => signed,
-            Err(error) => return unanswerable(RefusalReason::Message(error)),
-        };
-        let Some(signer) = signed.unverified_signer() else {
-            return unanswerable(RefusalReason::Message(CmsError::NoSignerCertificate));
-        };
-        let no_attributes = Attributes::default();
-        let attributes = signed.unverified_attributes().unwrap_or(&no_attributes);
-        let (transaction_id, sender_nonce) = match (
-            attribute(attributes, TRANSACTION_ID, 255),
-            attribute(attributes, SENDER_NONCE, 64),
-        ) {
-            (Some(transaction_id), Some(sender_nonce)) => (transaction_id, sender_nonce),
-            (None, _) => return unanswerable(RefusalReason::Attribute("transactionID")),
-            (_, None) => return unanswerable(RefusalReason::Attribute("senderNonce")),
-        };
-        let mut exchange = Exchange {
-            transaction_id,
-            sender_nonce,
-            signer: signer.clone(),
-            digest: signed.digest().unwrap_or(Digest::Sha256),
-            cipher: Cipher::Aes128Cbc,
-        };
-        match self.open(&signed, attributes, &mut exchange) {
-            Ok(csr) => Ok(Request {
-                endpoint: self.name.clone(),
-                exchange,
-                csr,
-            }),
-            Err(reason) => Err(Refusal::failed(exchange, reason)),
-        }
-    }
-
-    fn open(
-        &self,
-        signed: &SignedMessage,
-        attributes: &Attributes,
-        exchange: &mut Exchange,
-    ) -> Result<CertificationRequest, RefusalReason> {
-        // The answer is encrypted to the signer, which only an RSA key can open.
-        if signed.digest().is_none() || exchange.signer.public_key().rsa_bits().is_none() {
-            return Err(RefusalReason::Algorithm);
-        }
-        let verified = signed
-            .verify(self.strength())
-            .map_err(|error| match error {
-                CmsError::Signature(lanyard_pki::SignatureError::Mismatch)
-                | CmsError::DigestMismatch => RefusalReason::Signature(error),
-                CmsError::Signature(_) | CmsError::Algorithm(_) => RefusalReason::Algorithm,
-                other => RefusalReason::Signature(other),
-            })?;
-        let kind = attribute(attributes, MESSAGE_TYPE, 8)
-            .ok_or(RefusalReason::Attribute("messageType"))?;
-        if MessageType::from_code(&kind) != Some(MessageType::PkcsReq) {
-            return Err(RefusalReason::MessageType(
-                String::from_utf8_lossy(&kind).escape_debug().to_string(),
-            ));
-        }
-        let envelope = Envelope::parse(verified.content()).map_err(|error| match error {
-            CmsError::Algorithm(_) => RefusalReason::Algorithm,
-            _ => RefusalReason::Envelope,
-        })?;
-        if envelope.cipher() == Cipher::TripleDesCbc && self.compatibility == Compatibility::Modern
-        {
-            return Err(RefusalReason::Algorithm);
-        }
-        exchange.cipher = envelope.cipher();
-        let (certificate, key) = self.recipient();
-        if !envelope.is_for(certificate) {
-            return Err(RefusalReason::NotRecipient);
-        }
-        self.request_inside(&envelope, certificate, key, verified.signer())
-            .ok_or(RefusalReason::Envelope)
-    }
-
-    fn request_inside(
-        &self,
-        envelope: &Envelope,
-        certificate: &Certificate,
-        key: &PrivateKey,
-        signer: &Certificate,
-    ) -> Option<CertificationRequest> {
-        let content = envelope.decrypt(certificate, key).ok()?;
-        let csr = CertificationRequest::from_der(&content).ok()?;
-        let possessed = csr.verify(self.strength()).is_ok();
-        (possessed && csr.public_key() == signer.public_key()).then_some(csr)
-    }
-
-    /// Issues the certificate that was authorised. The serial number must be new and unguessable.
-    ///
-    /// # Errors
-    /// [`IssueError`]
-    pub fn issue(
-        &self,
-        authorized: &Authorized,
-        serial: [u8; 16],
-        now: SystemTime,
-    ) -> Result<Certificate, IssueError> {
-        let Authorized { request, profile } = authorized;
-        let not_after = (now + profile.lifetime).min(self.authority().not_after());
-        let template = Template {
-            subject: profile.subject.clone(),
-            serial,
-            not_before: (now - BACKDATED).max(self.authority().not_before()),
-            not_after,
-            key_usage: profile.key_usage,
-            extended_key_usage: profile.extended_key_usage.clone(),
-            alternative_names: profile.alternative_names.clone(),
-            authority: None,
-        };
-        self.authority
-            .danger_issue(&template, request.csr.public_key())
-    }
-
-    /// The answer that carries a certificate: that certificate alone, encrypted to whoever signed the request.
-    ///
-    /// # Errors
-    /// [`CmsError`]
-    pub fn success(
-        &self,
-        exchange: &Exchange,
-        certificate: &Certificate,
-        nonce: [u8; 16],
-        now: SystemTime,
-    ) -> Result<Vec<u8>, CmsError> {
-        let content = cms::certificates_only(&[certificate]);
-        let envelope = cms::encrypt(&content, &exchange.signer, exchange.cipher)?;
-        self.answer(exchange, PkiStatus::Success, nonce, now)
-            .sign(&envelope)
-    }
-
-    /// The answer to a request that gets no certificate. It has no content.
-    ///
-    /// # Errors
-    /// [`CmsError`]
-    pub fn failure(
-        &self,
-        exchange: &Exchange,
-        fail_info: FailInfo,
-        text: &str,
-        nonce: [u8; 16],
-        now: SystemTime,
-    ) -> Result<Vec<u8>, CmsError> {
-        self.answer(exchange, PkiStatus::Failure, nonce, now)
-            .attribute(Attribute::printable(FAIL_INFO, fail_info.code().as_bytes()))
-            .attribute(Attribute::utf8(FAIL_INFO_TEXT, text))
-            .detached()
-            .sign(&[])
-    }
-
-    /// What every CertRep has (RFC 8894, 3.3.2): clients were seen to refuse it, or to crash, where one of these is missing.
-    fn answer(
-        &self,
-        exchange: &Exchange,
-        status: PkiStatus,
-        nonce: [u8; 16],
-        now: SystemTime,
-    ) -> cms::Signer<'_> {
-        let (certificate, key) = self.signer();
-        cms::Signer::new(key, certificate)
-            .digest(exchange.digest)
-            .signing_time(now)
-            .attribute(Attribute::printable(
-                MESSAGE_TYPE,
-                MessageType::CertRep.code().as_bytes(),
-            ))
-            .attribute(Attribute::printable(PKI_STATUS, status.code().as_bytes()))
-            .attribute(Attribute::printable(
-                TRANSACTION_ID,
-                &exchange.transaction_id,
-            ))
-            .attribute(Attribute::octets(SENDER_NONCE, &nonce))
-            .attribute(Attribute::octets(RECIPIENT_NONCE, &exchange.sender_nonce))
-    }
-}
-
-/// An attribute's value, if it is there once and has at most `limit` octets and at least one.
-fn attribute(
-    attributes: &Attributes,
-    kind: lanyard_pki::ObjectIdentifier,
-    limit: usize,
-) -> Option<Vec<u8>> {
-    let value = attributes.value(kind).ok()??;
-    (1..=limit).contains(&value.len()).then(|| value.to_vec())
 }

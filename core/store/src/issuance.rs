@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -18,10 +18,10 @@ use crate::{Store, StoreError, page};
 
 /// How long the same request is answered with the same certificate. Clients retry within minutes; a key that asks again
 /// after a day wants a renewal.
-const REPLAY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+const REPLAY_WINDOW: Duration = Duration::from_hours(24);
 
 /// How long a denial stands before the same request is decided again.
-const DENIAL_WINDOW: Duration = Duration::from_secs(60 * 60);
+const DENIAL_WINDOW: Duration = Duration::from_hours(1);
 
 /// The single-use authorisation that a request carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,25 @@ impl Store {
         Ok(IssueOutcome::Issued)
     }
 
+    /// The certificate that this very request was given within the last 24 hours, if it was: a repetition needs no new decision.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn standing_certificate(
+        &self,
+        key: &TransactionKey,
+        csr_sha256: &str,
+        now: SystemTime,
+    ) -> Result<Option<Certificate>, StoreError> {
+        let known = self.find_transaction(key).await?;
+        let same = known.filter(|known| known.csr_sha256 == csr_sha256);
+        match standing_answer(&self.reader, same.as_ref(), now).await? {
+            Some(IssueOutcome::AlreadyIssued(certificate)) => Ok(Some(*certificate)),
+            _ => Ok(None),
+        }
+    }
+
     /// Forgets the use of at most `limit` challenges (and [`MAX_PAGE`](crate::MAX_PAGE)) that had expired by `now`; how many.
     ///
     /// # Errors
@@ -171,7 +190,7 @@ impl Store {
 
 /// The answer that this request got before, while it stands.
 async fn standing_answer(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     known: Option<&Transaction>,
     now: SystemTime,
 ) -> Result<Option<IssueOutcome>, StoreError> {

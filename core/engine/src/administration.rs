@@ -1,0 +1,311 @@
+//! What operators do: persons, devices, commands.
+
+use std::time::SystemTime;
+
+use lanyard_commands::{ClearPasscode, Command, CommandError, UnlockToken};
+use lanyard_mdm::connect;
+use lanyard_policy::Secret;
+use lanyard_store::{
+    AddUserOutcome, CancelOutcome, CommandSummary, EnqueueOutcome, Enrollment, NewCommand,
+    ScheduleOutcome, StoreError, User, UserChange,
+};
+use plist::Dictionary;
+use uuid::Uuid;
+
+use crate::{Engine, PasswordError, hash_password, refusal::chain};
+
+/// What an operator wants of a person is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum UserRefused {
+    /// The name is taken.
+    #[error("there is a user of that name already")]
+    NameTaken,
+    /// Nobody has the name.
+    #[error("there is no user of that name")]
+    Unknown,
+    /// The name is not fit to be one.
+    #[error("a user name has 1 to 128 characters, none of them blank or a control character")]
+    Name,
+    /// The password is not accepted.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// A command is not queued, or not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandRefused {
+    /// The command is not one that a device would take.
+    #[error("the command is not valid")]
+    Invalid(#[from] CommandError),
+    /// It has no form that could be sent.
+    #[error("the command cannot be sent: {0}")]
+    Unsendable(String),
+    /// No such device.
+    #[error("there is no enrolled device {0}")]
+    UnknownDevice(String),
+    /// It checked out.
+    #[error("the device {0} has checked out: nothing would ever fetch a command")]
+    CheckedOut(String),
+    /// ClearPasscode without what it needs.
+    #[error(
+        "the device {0} never sent an unlock token, so its passcode cannot be cleared from here"
+    )]
+    NoUnlockToken(String),
+    /// No such command.
+    #[error("there is no command {0}")]
+    UnknownCommand(String),
+    /// Too late.
+    #[error("the command {uuid} cannot be cancelled any more: it is {state}")]
+    TooLate {
+        /// CommandUUID.
+        uuid: String,
+        /// Where it stands.
+        state: String,
+    },
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Adds a person to the native directory.
+    ///
+    /// # Errors
+    /// [`UserRefused`]
+    pub async fn add_user(
+        &self,
+        name: &str,
+        display_name: &str,
+        password: Secret,
+    ) -> Result<(), UserRefused> {
+        let unfit = |character: char| character.is_whitespace() || character.is_control();
+        if name.is_empty() || name.chars().count() > 128 || name.contains(unfit) {
+            return Err(UserRefused::Name);
+        }
+        let hash = hash(password).await?;
+        match self
+            .store()
+            .add_user(name, display_name, &hash, SystemTime::now())
+            .await?
+        {
+            AddUserOutcome::Added => Ok(()),
+            AddUserOutcome::NameTaken => Err(UserRefused::NameTaken),
+        }
+    }
+
+    /// Gives a person another password.
+    ///
+    /// # Errors
+    /// [`UserRefused`]
+    pub async fn set_password(&self, name: &str, password: Secret) -> Result<(), UserRefused> {
+        let hash = hash(password).await?;
+        known(
+            self.store()
+                .set_user_password(name, &hash, SystemTime::now())
+                .await?,
+        )
+    }
+
+    /// Keeps a person from signing in, or lets them again.
+    ///
+    /// # Errors
+    /// [`UserRefused`]
+    pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), UserRefused> {
+        known(
+            self.store()
+                .set_user_disabled(name, disabled, SystemTime::now())
+                .await?,
+        )
+    }
+
+    /// Removes a person; their devices stay enrolled.
+    ///
+    /// # Errors
+    /// [`UserRefused`]
+    pub async fn remove_user(&self, name: &str) -> Result<(), UserRefused> {
+        known(self.store().remove_user(name).await?)
+    }
+
+    /// Persons by name, from the one after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn users(&self, after: Option<&str>, limit: u64) -> Result<Vec<User>, StoreError> {
+        self.store().list_users(after, limit).await
+    }
+
+    /// Enrollments by id, from the one after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn devices(
+        &self,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Enrollment>, StoreError> {
+        self.store().list_enrollments(after, limit).await
+    }
+
+    /// One enrollment.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn device(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
+        self.store().find_enrollment(id).await
+    }
+
+    /// A device's commands, latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn commands(
+        &self,
+        device: &str,
+        limit: u64,
+    ) -> Result<Vec<CommandSummary>, StoreError> {
+        self.store().list_commands(device, None, limit).await
+    }
+
+    /// The commands that have this CommandUUID, with what was answered.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn command(&self, uuid: &str) -> Result<Vec<lanyard_store::Command>, StoreError> {
+        let mut commands = Vec::new();
+        for summary in self.store().find_commands_by_uuid(uuid).await? {
+            commands.extend(
+                self.store()
+                    .find_command(&summary.enrollment_id, uuid)
+                    .await?,
+            );
+        }
+        Ok(commands)
+    }
+
+    /// Queues a command for a device and wakes it. `request` is what stands under `Command`: `RequestType` and its keys. A
+    /// ClearPasscode without an unlock token gets the one that the device left. The answer is the CommandUUID.
+    ///
+    /// # Errors
+    /// [`CommandRefused`]
+    pub async fn send_command(
+        &self,
+        device: &str,
+        request: &Dictionary,
+        origin: &str,
+    ) -> Result<Uuid, CommandRefused> {
+        let command = if needs_unlock_token(request) {
+            let token = self.store().unlock_token(device).await?;
+            let token = token.ok_or_else(|| CommandRefused::NoUnlockToken(device.to_owned()))?;
+            Command::from(ClearPasscode {
+                unlock_token: UnlockToken::new(token.to_vec())?,
+            })
+        } else {
+            Command::from_dictionary(request)?
+        };
+        let uuid = Uuid::new_v4();
+        let payload = connect::Command::new(uuid.to_string(), command.to_dictionary())
+            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?
+            .to_xml()
+            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+        let new = NewCommand {
+            enrollment_id: device,
+            uuid: &uuid.to_string(),
+            request_type: command.request_type(),
+            payload: &payload,
+            origin,
+            bypass: bypasses_selection(&command),
+        };
+        match self.store().enqueue(new, SystemTime::now()).await? {
+            EnqueueOutcome::Queued { .. } => {
+                let request_type = command.request_type();
+                tracing::info!(enrollment = device, command = %uuid, request_type, origin, "command queued");
+                self.0.outbox.notify_one();
+                Ok(uuid)
+            }
+            EnqueueOutcome::UnknownEnrollment => {
+                Err(CommandRefused::UnknownDevice(device.to_owned()))
+            }
+            EnqueueOutcome::CheckedOut => Err(CommandRefused::CheckedOut(device.to_owned())),
+            EnqueueOutcome::UuidTaken => Err(CommandRefused::Unsendable(
+                "its UUID was drawn before".to_owned(),
+            )),
+        }
+    }
+
+    /// Takes a command back that the device has not been given.
+    ///
+    /// # Errors
+    /// [`CommandRefused`]
+    pub async fn cancel_command(&self, uuid: &str) -> Result<(), CommandRefused> {
+        let commands = self.store().find_commands_by_uuid(uuid).await?;
+        if commands.is_empty() {
+            return Err(CommandRefused::UnknownCommand(uuid.to_owned()));
+        }
+        for command in commands {
+            match self
+                .store()
+                .cancel_command(&command.enrollment_id, uuid, SystemTime::now())
+                .await?
+            {
+                CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled => {}
+                CancelOutcome::AlreadyDelivered { state } => {
+                    return Err(CommandRefused::TooLate {
+                        uuid: uuid.to_owned(),
+                        state: state.as_str().to_owned(),
+                    });
+                }
+                CancelOutcome::Unknown => {
+                    return Err(CommandRefused::UnknownCommand(uuid.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Wakes a device, whether or not it has a command.
+    ///
+    /// # Errors
+    /// [`CommandRefused`]
+    pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
+        match self
+            .store()
+            .schedule_push(device, SystemTime::now())
+            .await?
+        {
+            ScheduleOutcome::Scheduled => {
+                self.0.outbox.notify_one();
+                Ok(())
+            }
+            ScheduleOutcome::NotReachable => Err(CommandRefused::CheckedOut(device.to_owned())),
+            ScheduleOutcome::UnknownEnrollment => {
+                Err(CommandRefused::UnknownDevice(device.to_owned()))
+            }
+        }
+    }
+}
+
+async fn hash(password: Secret) -> Result<lanyard_store::PasswordHash, PasswordError> {
+    tokio::task::spawn_blocking(move || hash_password(&password))
+        .await
+        .map_err(|_| PasswordError::Hash)?
+}
+
+fn known(change: UserChange) -> Result<(), UserRefused> {
+    match change {
+        UserChange::Done => Ok(()),
+        UserChange::Unknown => Err(UserRefused::Unknown),
+    }
+}
+
+fn needs_unlock_token(request: &Dictionary) -> bool {
+    let kind = request.get("RequestType").and_then(plist::Value::as_string);
+    kind == Some(ClearPasscode::REQUEST_TYPE) && !request.contains_key("UnlockToken")
+}
+
+/// No plugin stands between an operator and a wipe.
+fn bypasses_selection(command: &Command) -> bool {
+    command.is_destructive() || command.request_type() == "EnableLostMode"
+}

@@ -1,0 +1,215 @@
+//! Check-in: the device is being managed, can be woken, or leaves.
+
+use std::time::SystemTime;
+
+use lanyard_mdm::{
+    EnrollmentId,
+    checkin::{Authenticate, CheckIn, Message, TokenUpdate},
+    document::Limits,
+};
+use lanyard_store::{
+    AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, Enrollment, EnrollmentFacts, Occasion,
+    Session, TokenUpdateOutcome,
+};
+
+use crate::{Engine, Refusal, identity::Speaker, refusal::chain};
+
+/// What a check-in message is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckInAnswer {
+    /// 200, without a body.
+    Accepted,
+    /// 410: this user is not managed on that Mac. Asked again at the next login.
+    UserNotManaged,
+    /// 400: a message that this server does not serve yet.
+    NotServed,
+}
+
+impl Engine {
+    /// Answers a check-in message: `body` as it came, `signature` the `Mdm-Signature` header.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn check_in(
+        &self,
+        body: &[u8],
+        signature: Option<&[u8]>,
+    ) -> Result<CheckInAnswer, Refusal> {
+        let speaker = self.speaker(body, signature).await?;
+        let message = CheckIn::parse(body, Limits::default())
+            .map_err(|error| Refusal::bad_request(chain(&error)))?;
+        speaker.must_be(&message.sender)?;
+        let id = message.sender.id();
+        let now = SystemTime::now();
+        match &message.message {
+            Message::Authenticate(authenticate) => {
+                self.authenticate(id, authenticate, &speaker, now).await?
+            }
+            Message::TokenUpdate(update) => self.token_update(id, update, &speaker, now).await?,
+            Message::CheckOut { .. } => self.check_out(id, &speaker, now).await?,
+            declined => {
+                tracing::info!(enrollment = %id, message = %declined.message_type().escape_debug(), "declined");
+                return Ok(match declined {
+                    Message::UserAuthenticate(_) => CheckInAnswer::UserNotManaged,
+                    _ => CheckInAnswer::NotServed,
+                });
+            }
+        }
+        self.0.last_seen.note(&id.to_string(), now);
+        Ok(CheckInAnswer::Accepted)
+    }
+
+    async fn authenticate(
+        &self,
+        id: &EnrollmentId,
+        message: &Authenticate,
+        speaker: &Speaker,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        self.check_topic(id, &message.topic)?;
+        if id.is_user_channel() {
+            return Err(Refusal::bad_request(format!(
+                "{id}: a user channel does not send Authenticate"
+            )));
+        }
+        let session = self.session_behind(id, speaker).await?;
+        // A certificate out of another session than the enrollment's means that the person enrolled the device afresh: what
+        // was queued before is not meant for it. Out of the same session, it is a repetition or a renewal.
+        let known = self.store().find_enrollment(id.device()).await?;
+        let occasion = match known {
+            Some(known) if known.session_id == Some(session.id) => Occasion::Renewal,
+            _ => Occasion::FreshEnrollment,
+        };
+        let row = AuthenticateRow {
+            device_id: id.device().to_owned(),
+            session_id: Some(session.id),
+            directory: session.directory,
+            person_id: session.person_id,
+            person_name: session.person_name,
+            topic: message.topic.clone(),
+            certificate: speaker.fingerprint.clone(),
+            facts: facts(message),
+        };
+        match self.store().authenticate(row, occasion, now).await? {
+            AuthenticateOutcome::BoundToAnother { device_id } => Err(Refusal::bad_request(
+                format!("{id}: the identity certificate belongs to {device_id}"),
+            )),
+            AuthenticateOutcome::UnknownCertificate => Err(Refusal::bad_request(format!(
+                "{id}: the identity certificate is not on record"
+            ))),
+            outcome => {
+                tracing::info!(enrollment = %id, session = %session.id, ?outcome, "Authenticate");
+                Ok(())
+            }
+        }
+    }
+
+    async fn session_behind(
+        &self,
+        id: &EnrollmentId,
+        speaker: &Speaker,
+    ) -> Result<Session, Refusal> {
+        let session = speaker.session().ok_or_else(|| {
+            Refusal::bad_request(format!(
+                "{id}: the identity certificate has no enrollment session"
+            ))
+        })?;
+        self.store().find_session(session).await?.ok_or_else(|| {
+            Refusal::bad_request(format!("{id}: the enrollment session {session} is gone"))
+        })
+    }
+
+    async fn token_update(
+        &self,
+        id: &EnrollmentId,
+        message: &TokenUpdate,
+        speaker: &Speaker,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        self.check_topic(id, &message.topic)?;
+        self.enrollment_of(id, speaker).await?;
+        let update = lanyard_store::TokenUpdate {
+            device_id: id.device(),
+            user_id: id.user(),
+            topic: &message.topic,
+            token: message.token.expose(),
+            push_magic: message.push_magic.expose(),
+            unlock_token: message.unlock_token.as_ref().map(|token| token.expose()),
+            awaiting_configuration: message.awaiting_configuration,
+        };
+        match self.store().token_update(update, now).await? {
+            TokenUpdateOutcome::UnknownDevice => Err(Refusal::bad_request(format!(
+                "{id}: TokenUpdate before Authenticate"
+            ))),
+            outcome => {
+                tracing::info!(enrollment = %id, ?outcome, "TokenUpdate");
+                self.0.outbox.notify_one();
+                Ok(())
+            }
+        }
+    }
+
+    async fn check_out(
+        &self,
+        id: &EnrollmentId,
+        speaker: &Speaker,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        self.enrollment_of(id, speaker).await?;
+        match self.store().check_out(&id.to_string(), now).await? {
+            CheckOutOutcome::Unknown => Err(Refusal::bad_request(format!(
+                "{id}: CheckOut of an unknown channel"
+            ))),
+            outcome => {
+                tracing::info!(enrollment = %id, ?outcome, "CheckOut");
+                Ok(())
+            }
+        }
+    }
+
+    /// The device's enrollment, if the speaker holds its current certificate: that of an enrollment before does not count.
+    pub(crate) async fn enrollment_of(
+        &self,
+        id: &EnrollmentId,
+        speaker: &Speaker,
+    ) -> Result<Enrollment, Refusal> {
+        let device = id.device();
+        let enrollment = self
+            .store()
+            .find_enrollment(device)
+            .await?
+            .ok_or_else(|| Refusal::bad_request(format!("{device} is not enrolled")))?;
+        if enrollment.certificate.as_deref() != Some(&speaker.fingerprint) {
+            return Err(Refusal::bad_request(format!(
+                "{device}: the identity certificate {} is not the enrollment's current one",
+                speaker.fingerprint
+            )));
+        }
+        Ok(enrollment)
+    }
+
+    /// Another topic than the push certificate's means a profile of another server: the device could never be woken.
+    fn check_topic(&self, id: &EnrollmentId, topic: &str) -> Result<(), Refusal> {
+        match &self.setup().push {
+            Some(push) if push.topic() != topic => Err(Refusal::bad_request(format!(
+                "{id}: the topic {} is not the push certificate's",
+                topic.escape_debug()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn facts(message: &Authenticate) -> EnrollmentFacts {
+    EnrollmentFacts {
+        serial: message.serial_number.clone(),
+        product: message.product_name.clone(),
+        model: message.model.clone(),
+        model_name: message.model_name.clone(),
+        device_name: message.device_name.clone(),
+        os_version: message.os_version.clone(),
+        build_version: message.build_version.clone(),
+        imei: message.imei.clone(),
+        meid: message.meid.clone(),
+    }
+}

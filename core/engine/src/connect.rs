@@ -1,0 +1,361 @@
+//! The command loop: a device reports, and gets its next command or nothing.
+
+use std::time::{Duration, SystemTime};
+
+use lanyard_mdm::{
+    EnrollmentId, Sender,
+    connect::{ErrorItem, Outcome, Report, Status, Unreadable},
+    document::Limits,
+};
+use lanyard_policy::{
+    CommandResult, PersonRef, QueuedCommand, ResultStatus, SHOWN_QUEUE_LENGTH, SelectionQuestion,
+    SelectionVerdict,
+};
+use lanyard_store::{
+    Command, CommandState, CommandStatus, CommandSummary, Enrollment, EnrollmentState, SentOutcome,
+    Settled, Unsealed,
+};
+
+use crate::{Engine, Refusal, identity::Speaker, occasion, refusal::chain};
+
+/// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
+/// NotNow was the last that it said.
+const NOT_NOW_PUSH: Duration = Duration::from_secs(300);
+
+/// What a device said that matters for what it gets next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Idle,
+    NotNow,
+    Answered,
+}
+
+impl Engine {
+    /// Answers a report: with the property list of the next command, or with nothing. `body` as it came, `signature` the
+    /// `Mdm-Signature` header.
+    ///
+    /// A result is stored before the next command goes out; one that repeats itself, names an unknown command or cannot be
+    /// decoded is accepted as well, because a device repeats it until it is.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn connect(
+        &self,
+        body: &[u8],
+        signature: Option<&[u8]>,
+    ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
+        let speaker = self.speaker(body, signature).await?;
+        let now = SystemTime::now();
+        let (id, said, result) = match Report::parse(body, Limits::default()) {
+            Ok(report) => {
+                let (said, result) = self.take_report(&report, &speaker, now).await?;
+                (report.sender.id().clone(), said, result)
+            }
+            Err(unreadable) => (
+                self.take_unreadable(&unreadable, body, &speaker, now)
+                    .await?,
+                Said::Answered,
+                None,
+            ),
+        };
+        self.0.last_seen.note(&id.to_string(), now);
+        self.next(&id, said, result, now).await
+    }
+
+    async fn take_report(
+        &self,
+        report: &Report,
+        speaker: &Speaker,
+        now: SystemTime,
+    ) -> Result<(Said, Option<CommandResult>), Refusal> {
+        self.managed(&report.sender, speaker).await?;
+        let id = report.sender.id().to_string();
+        let Outcome::Result {
+            command_uuid,
+            status,
+            errors,
+            ..
+        } = &report.outcome
+        else {
+            return Ok((Said::Idle, None));
+        };
+        let error = errors.first().map(describe);
+        let settled = self
+            .store()
+            .settle(
+                &id,
+                command_uuid,
+                stored_status(*status),
+                report.raw().expose(),
+                error.as_deref(),
+                now,
+            )
+            .await?;
+        log_settled(&id, command_uuid, status.as_str(), settled);
+        let said = if *status == Status::NotNow {
+            Said::NotNow
+        } else {
+            Said::Answered
+        };
+        let result = CommandResult {
+            uuid: command_uuid.clone(),
+            request_type: None,
+            status: policy_status(*status),
+            at_ms: occasion::millis(now),
+            error,
+        };
+        Ok((said, Some(result)))
+    }
+
+    /// A result that cannot be read settles its command as failed, if it says whose it is: else it would come again for ever.
+    async fn take_unreadable(
+        &self,
+        unreadable: &Unreadable,
+        body: &[u8],
+        speaker: &Speaker,
+        now: SystemTime,
+    ) -> Result<EnrollmentId, Refusal> {
+        let Some(id) = &unreadable.enrollment else {
+            return Err(Refusal::bad_request(chain(unreadable)));
+        };
+        let sender =
+            Sender::device(id.device()).map_err(|error| Refusal::bad_request(chain(&error)))?;
+        self.managed(&sender, speaker).await?;
+        let Some(command_uuid) = &unreadable.command_uuid else {
+            return Err(Refusal::bad_request(format!("{id}: {}", chain(unreadable))));
+        };
+        let error = format!(
+            "the answer could not be read: {}",
+            chain(&unreadable.source)
+        );
+        let settled = self
+            .store()
+            .settle(
+                &id.to_string(),
+                command_uuid,
+                CommandStatus::Error,
+                body,
+                Some(&error),
+                now,
+            )
+            .await?;
+        log_settled(&id.to_string(), command_uuid, "unreadable", settled);
+        Ok(id.clone())
+    }
+
+    /// The sender is a device that checked in, under the certificate that it checked in with.
+    async fn managed(&self, sender: &Sender, speaker: &Speaker) -> Result<Enrollment, Refusal> {
+        speaker.must_be(sender)?;
+        let enrollment = self.enrollment_of(sender.id(), speaker).await?;
+        if enrollment.state == EnrollmentState::CheckedOut {
+            return Err(Refusal::bad_request(format!(
+                "{} has checked out",
+                sender.id()
+            )));
+        }
+        Ok(enrollment)
+    }
+
+    /// The next command, marked as sent; or nothing.
+    async fn next(
+        &self,
+        id: &EnrollmentId,
+        said: Said,
+        result: Option<CommandResult>,
+        now: SystemTime,
+    ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
+        let id = id.to_string();
+        // A command can be cancelled between being chosen and being marked: then the one after it is taken.
+        loop {
+            let Some(command) = self.choose(&id, said, result.clone(), now).await? else {
+                self.come_back(&id, said, now).await?;
+                return Ok(None);
+            };
+            let CommandSummary {
+                uuid, request_type, ..
+            } = &command.summary;
+            if self.store().mark_sent(&id, uuid, now).await? == SentOutcome::Sent {
+                tracing::info!(
+                    enrollment = id,
+                    command = uuid,
+                    request_type,
+                    "command sent"
+                );
+                return Ok(Some(command.payload));
+            }
+        }
+    }
+
+    /// Which command is next: asks command-selection, except for what an operator queued past it.
+    async fn choose(
+        &self,
+        id: &str,
+        said: Said,
+        result: Option<CommandResult>,
+        now: SystemTime,
+    ) -> Result<Option<Command>, Refusal> {
+        let skip_not_now = said == Said::NotNow;
+        if self.setup().hooks.selection.is_empty() {
+            return Ok(self.store().next_command(id, skip_not_now).await?);
+        }
+        let queue = self
+            .store()
+            .queue_head(id, SHOWN_QUEUE_LENGTH as u64)
+            .await?;
+        let ready =
+            |command: &&CommandSummary| !(skip_not_now && command.state == CommandState::NotNow);
+        if let Some(urgent) = queue
+            .head
+            .iter()
+            .filter(ready)
+            .find(|command| command.bypass)
+        {
+            return Ok(self.store().find_command(id, &urgent.uuid).await?);
+        }
+        let question = self
+            .selection_question(id, &queue.head, queue.open, result, now)
+            .await?;
+        let decision = question.decision.id.clone();
+        match self.setup().hooks.selection.select(question).await {
+            Ok(decided) => match decided.verdict {
+                SelectionVerdict::Deliver(uuid)
+                    if queue
+                        .head
+                        .iter()
+                        .filter(ready)
+                        .any(|each| each.uuid == uuid) =>
+                {
+                    Ok(self.store().find_command(id, &uuid).await?)
+                }
+                SelectionVerdict::Wait { seconds } => {
+                    self.store()
+                        .schedule_push(id, now + Duration::from_secs(u64::from(seconds)))
+                        .await?;
+                    Ok(None)
+                }
+                SelectionVerdict::Abstain => {
+                    Ok(self.store().next_command(id, skip_not_now).await?)
+                }
+                SelectionVerdict::Deliver(_) | SelectionVerdict::Issue(_) => {
+                    tracing::warn!(
+                        enrollment = id,
+                        decision,
+                        "command-selection chose what it may not; queue order goes on"
+                    );
+                    Ok(self.store().next_command(id, skip_not_now).await?)
+                }
+            },
+            Err(failure) => {
+                tracing::warn!(
+                    enrollment = id,
+                    decision,
+                    error = chain(&failure),
+                    "command-selection failed; queue order goes on"
+                );
+                Ok(self.store().next_command(id, skip_not_now).await?)
+            }
+        }
+    }
+
+    async fn selection_question(
+        &self,
+        id: &str,
+        head: &[CommandSummary],
+        open: u64,
+        last_result: Option<CommandResult>,
+        now: SystemTime,
+    ) -> Result<SelectionQuestion, Refusal> {
+        let enrollment = self
+            .store()
+            .find_enrollment(id)
+            .await?
+            .ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))?;
+        let facts = enrollment.facts;
+        Ok(SelectionQuestion {
+            decision: occasion::decision(now),
+            enrollment: id.to_owned(),
+            person: Some(PersonRef {
+                directory: enrollment.directory,
+                id: enrollment.person_id,
+            }),
+            device: lanyard_policy::DeviceFacts {
+                udid: enrollment.device_id,
+                serial: facts.serial,
+                product: facts.product,
+                os_version: facts.os_version,
+                build: facts.build_version,
+                imei: facts.imei,
+                meid: facts.meid,
+                further: Default::default(),
+            },
+            queue: head.iter().map(queued).collect(),
+            queue_length: open,
+            last_result,
+        })
+    }
+
+    /// Something was put off and nothing else is left: see to it that the device connects again.
+    async fn come_back(&self, id: &str, said: Said, now: SystemTime) -> Result<(), Refusal> {
+        if said == Said::Answered && self.store().pending_work(id).await?.not_now > 0 {
+            self.store().schedule_push(id, now + NOT_NOW_PUSH).await?;
+        }
+        Ok(())
+    }
+}
+
+fn log_settled(enrollment: &str, command: &str, status: &str, settled: Settled) {
+    match settled {
+        Settled::Unknown => tracing::warn!(
+            enrollment,
+            command,
+            status,
+            "an answer to a command that is not ours"
+        ),
+        Settled::Recorded | Settled::Duplicate => {
+            tracing::info!(enrollment, command, status, ?settled, "command answered");
+        }
+    }
+}
+
+fn describe(item: &ErrorItem) -> String {
+    let text = item.us_english.as_deref().unwrap_or(&item.localized);
+    let text: String = text
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(200)
+        .collect();
+    let domain: String = item
+        .domain
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(64)
+        .collect();
+    format!("{domain} {}: {text}", item.code)
+}
+
+fn stored_status(status: Status) -> CommandStatus {
+    match status {
+        Status::Acknowledged => CommandStatus::Acknowledged,
+        Status::Error => CommandStatus::Error,
+        Status::CommandFormatError => CommandStatus::CommandFormatError,
+        Status::NotNow => CommandStatus::NotNow,
+    }
+}
+
+fn policy_status(status: Status) -> ResultStatus {
+    match status {
+        Status::Acknowledged => ResultStatus::Acknowledged,
+        Status::Error => ResultStatus::Error,
+        Status::CommandFormatError => ResultStatus::CommandFormatError,
+        Status::NotNow => ResultStatus::NotNow,
+    }
+}
+
+fn queued(command: &CommandSummary) -> QueuedCommand {
+    QueuedCommand {
+        uuid: command.uuid.clone(),
+        request_type: command.request_type.clone(),
+        queued_at_ms: occasion::millis(command.created_at),
+        not_now: command.state == CommandState::NotNow,
+    }
+}

@@ -1,0 +1,300 @@
+//! Phases 2 and 3: the device says who it is, first under its factory identity, then under the certificate that it got.
+
+use std::{net::IpAddr, time::SystemTime};
+
+use lanyard_mdm::{
+    document::Limits,
+    ota::{self, Attestation, DeviceAttributes, PhaseMessage},
+};
+use lanyard_pki::{Certificate, Strength};
+use lanyard_policy::{Allowance, EnrollmentQuestion, EnrollmentVerdict, Person, Purpose};
+use lanyard_store::{
+    DeviceFacts, Identification, IdentifyOutcome, Session, SessionState, Transition,
+};
+use uuid::Uuid;
+
+use crate::{DeviceAuthority, Engine, Refusal, occasion, refusal::chain, sign_in::challenge_hash};
+
+impl Engine {
+    /// Answers a device's signed message of phase 2 or 3: with the profile that leads to its interim certificate, or with the
+    /// management profile encrypted to that certificate.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A message that is altered, replayed, expired or foreign changes nothing.
+    pub async fn enrollment_message(
+        &self,
+        message: &[u8],
+        remote: IpAddr,
+    ) -> Result<Vec<u8>, Refusal> {
+        let authority = self.setup().scep.authority().public_key();
+        let is_ours = |certificate: &Certificate| {
+            certificate
+                .verify_signed_by(authority, Strength::Modern)
+                .is_ok()
+        };
+        let message = ota::read_message(message, Limits::default(), &self.setup().factory, is_ours)
+            .map_err(|error| Refusal::bad_request(chain(&error)))?;
+        match message {
+            PhaseMessage::Device {
+                attributes,
+                attestation,
+                certificate,
+            } => {
+                self.identify(attributes, attestation, certificate, remote)
+                    .await
+            }
+            PhaseMessage::Identity {
+                attributes,
+                certificate,
+            } => self.deliver_profile(attributes, certificate).await,
+        }
+    }
+
+    async fn identify(
+        &self,
+        attributes: DeviceAttributes,
+        attestation: Attestation,
+        certificate: Certificate,
+        remote: IpAddr,
+    ) -> Result<Vec<u8>, Refusal> {
+        let now = SystemTime::now();
+        let session = self.session_of(&attributes, now).await?;
+        let id = session.id;
+        if self.setup().device_authority == DeviceAuthority::Require
+            && let Attestation::None(reason) = &attestation
+        {
+            return Err(Refusal::forbidden(format!(
+                "session {id}: no factory authority vouches for the device: {reason}"
+            )));
+        }
+        let allowance = self
+            .ask_enrollment_approval(&session, &attributes, &attestation, remote, now)
+            .await?;
+        let device = device_facts(&attributes);
+        let identification = Identification {
+            device: device.clone(),
+            attestation: serde_json::to_value(policy_attestation(&attestation))
+                .map_err(|error| Refusal::internal(&error))?,
+            device_certificate: certificate.der().to_vec(),
+            settings: serde_json::to_value(allowance.settings)
+                .map_err(|error| Refusal::internal(&error))?,
+        };
+        let profile = self.interim_profile(id, &device, now)?;
+        match self
+            .store()
+            .identify_session(id, session.version, identification)
+            .await?
+        {
+            IdentifyOutcome::Identified { .. } => {
+                tracing::info!(session = %id, udid = device.udid, ?attestation, "device identified (phase 2)");
+                Ok(profile)
+            }
+            outcome => Err(Refusal::bad_request(format!(
+                "session {id}: the challenge was used before ({outcome:?})"
+            ))),
+        }
+    }
+
+    /// The session that the message's challenge was given to.
+    async fn session_of(
+        &self,
+        attributes: &DeviceAttributes,
+        now: SystemTime,
+    ) -> Result<Session, Refusal> {
+        let Some(challenge) = &attributes.challenge else {
+            return Err(Refusal::bad_request(
+                "phase 2: the message carries no challenge",
+            ));
+        };
+        let session = self
+            .store()
+            .find_session_by_challenge_hash(&challenge_hash(challenge))
+            .await?
+            .ok_or_else(|| Refusal::bad_request("phase 2: the challenge is not ours"))?;
+        if session.state != SessionState::Authenticated {
+            let (id, state) = (session.id, session.state);
+            return Err(Refusal::bad_request(format!(
+                "session {id}: the challenge was used before ({state:?})"
+            )));
+        }
+        if now >= session.expires_at {
+            return Err(Refusal::bad_request(format!(
+                "session {}: the challenge has expired",
+                session.id
+            )));
+        }
+        Ok(session)
+    }
+
+    async fn ask_enrollment_approval(
+        &self,
+        session: &Session,
+        attributes: &DeviceAttributes,
+        attestation: &Attestation,
+        remote: IpAddr,
+        now: SystemTime,
+    ) -> Result<Allowance, Refusal> {
+        let question = EnrollmentQuestion {
+            decision: occasion::decision(now),
+            session: session.id.to_string(),
+            person: person_of(session)?,
+            device: policy_device(&device_facts(attributes)),
+            attestation: policy_attestation(attestation),
+            remote_address: remote.to_string(),
+        };
+        let id = session.id;
+        let decided = self
+            .setup()
+            .hooks
+            .enrollment
+            .decide(question)
+            .await
+            .map_err(|failure| {
+                Refusal::unavailable(format!(
+                    "session {id}: enrollment-approval failed: {}",
+                    chain(&failure)
+                ))
+            })?;
+        match decided.verdict {
+            EnrollmentVerdict::Allow(allowance) => Ok(allowance),
+            EnrollmentVerdict::Deny(reason) => {
+                self.store().refuse_session(id, session.version).await?;
+                Err(Refusal::forbidden(format!(
+                    "session {id}: enrollment denied: {}",
+                    reason.code
+                )))
+            }
+            EnrollmentVerdict::Pending(reason) => Err(Refusal::forbidden(format!(
+                "session {id}: enrollment waits for approval: {}",
+                reason.code
+            ))),
+        }
+    }
+
+    async fn deliver_profile(
+        &self,
+        attributes: DeviceAttributes,
+        certificate: Certificate,
+    ) -> Result<Vec<u8>, Refusal> {
+        let now = SystemTime::now();
+        let (session, device) = self.session_of_interim(&certificate, now).await?;
+        let id = session.id;
+        if attributes.udid != device.udid || attributes.serial != device.serial {
+            return Err(Refusal::bad_request(format!(
+                "session {id}: phase 3 comes from another device than phase 2"
+            )));
+        }
+        if session.state != SessionState::Certified {
+            let state = session.state;
+            return Err(Refusal::bad_request(format!(
+                "session {id}: the profile was delivered before ({state:?})"
+            )));
+        }
+        let profile = self.management_profile(id, &device, &certificate, now)?;
+        let moved = self
+            .store()
+            .advance_session(
+                id,
+                session.version,
+                SessionState::Certified,
+                SessionState::Delivered,
+            )
+            .await?;
+        match moved {
+            Transition::Done { .. } => {
+                tracing::info!(session = %id, udid = device.udid, "encrypted profile delivered (phase 3)");
+                Ok(profile)
+            }
+            outcome => Err(Refusal::bad_request(format!(
+                "session {id}: the profile was delivered before ({outcome:?})"
+            ))),
+        }
+    }
+
+    /// The session that an interim certificate was issued to, and its device.
+    async fn session_of_interim(
+        &self,
+        certificate: &Certificate,
+        now: SystemTime,
+    ) -> Result<(Session, DeviceFacts), Refusal> {
+        let refused =
+            |what: &str| Refusal::bad_request(format!("phase 3: the signer's certificate {what}"));
+        let identity = self
+            .store()
+            .identity(&occasion::hex(&certificate.fingerprint()))
+            .await?
+            .ok_or_else(|| refused("is not on record"))?;
+        if identity.purpose != Purpose::OtaInterim.as_str() {
+            return Err(refused("is not an interim certificate"));
+        }
+        if identity.revoked_at.is_some() {
+            return Err(refused("is revoked"));
+        }
+        if identity.not_after <= now {
+            return Err(refused("has expired"));
+        }
+        let id: Uuid = identity
+            .session_id
+            .ok_or_else(|| refused("belongs to no session"))?;
+        let session = self
+            .store()
+            .find_session(id)
+            .await?
+            .ok_or_else(|| refused("belongs to a session that is gone"))?;
+        if now >= session.expires_at {
+            return Err(refused("belongs to a session that has expired"));
+        }
+        let device = session
+            .device
+            .clone()
+            .ok_or_else(|| refused("belongs to a session without a device"))?;
+        Ok((session, device))
+    }
+}
+
+fn device_facts(attributes: &DeviceAttributes) -> DeviceFacts {
+    DeviceFacts {
+        udid: attributes.udid.clone(),
+        serial: attributes.serial.clone(),
+        product: attributes.product.clone(),
+        os_version: attributes.version.clone(),
+        imei: attributes.imei.clone(),
+        meid: attributes.meid.clone(),
+    }
+}
+
+pub(crate) fn policy_device(device: &DeviceFacts) -> lanyard_policy::DeviceFacts {
+    lanyard_policy::DeviceFacts {
+        udid: device.udid.clone(),
+        serial: device.serial.clone(),
+        product: device.product.clone(),
+        // What the Profile Service calls VERSION is the build.
+        os_version: None,
+        build: device.os_version.clone(),
+        imei: device.imei.clone(),
+        meid: device.meid.clone(),
+        further: Default::default(),
+    }
+}
+
+fn policy_attestation(attestation: &Attestation) -> lanyard_policy::Attestation {
+    match attestation {
+        Attestation::Apple => lanyard_policy::Attestation::Apple,
+        Attestation::Trusted { root_sha256 } => lanyard_policy::Attestation::Other {
+            root_sha256: occasion::hex(root_sha256),
+        },
+        Attestation::None(reason) => lanyard_policy::Attestation::None {
+            reason: reason.to_string(),
+        },
+    }
+}
+
+pub(crate) fn person_of(session: &Session) -> Result<Person, Refusal> {
+    Ok(Person {
+        directory: session.directory.clone(),
+        id: session.person_id.clone(),
+        display_name: session.person_name.clone(),
+        attributes: serde_json::from_value(session.attributes.clone())
+            .map_err(|error| Refusal::internal(&error))?,
+    })
+}

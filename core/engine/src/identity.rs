@@ -1,0 +1,75 @@
+//! Who is speaking: the identity certificate behind a request of a managed device.
+
+use std::time::SystemTime;
+
+use lanyard_mdm::{Sender, signature};
+use lanyard_policy::Purpose;
+use lanyard_store::IdentityRow;
+
+use crate::{Engine, Refusal, occasion, refusal::chain};
+
+/// A certificate of ours that is alive, and whose key signed the request.
+pub(crate) struct Speaker {
+    pub(crate) fingerprint: String,
+    row: IdentityRow,
+}
+
+impl Engine {
+    /// Proves who signed the body, by the `Mdm-Signature` header. Whatever is wrong is a 400 and a line in the log.
+    pub(crate) async fn speaker(
+        &self,
+        body: &[u8],
+        header: Option<&[u8]>,
+    ) -> Result<Speaker, Refusal> {
+        let header =
+            header.ok_or_else(|| Refusal::bad_request("the request carries no Mdm-Signature"))?;
+        let certificate =
+            signature::verify(header, body).map_err(|error| Refusal::bad_request(chain(&error)))?;
+        let fingerprint = occasion::hex(&certificate.fingerprint());
+        let refused = |what: &str| {
+            Refusal::bad_request(format!(
+                "the identity certificate {fingerprint} ({}) {what}",
+                certificate.subject()
+            ))
+        };
+        // Equal by SHA-256 to what we recorded at issuance is as good as a chain check, and a lookup by primary key.
+        let row = self
+            .store()
+            .identity(&fingerprint)
+            .await?
+            .ok_or_else(|| refused("is not one of ours"))?;
+        if ![Purpose::Identity, Purpose::Renewal]
+            .iter()
+            .any(|purpose| purpose.as_str() == row.purpose)
+        {
+            return Err(refused("is no management identity"));
+        }
+        if row.revoked_at.is_some() {
+            return Err(refused("is revoked"));
+        }
+        if row.not_after <= SystemTime::now() {
+            return Err(refused("has expired"));
+        }
+        Ok(Speaker { fingerprint, row })
+    }
+}
+
+impl Speaker {
+    /// The certificate was issued to this device, and the message is from this device.
+    pub(crate) fn must_be(&self, sender: &Sender) -> Result<(), Refusal> {
+        let claimed = sender.id().device();
+        match self.row.device_id.as_deref() {
+            Some(device) if device == claimed => Ok(()),
+            other => Err(Refusal::bad_request(format!(
+                "the identity certificate {} was issued to {}, but the message claims to be from {claimed}",
+                self.fingerprint,
+                other.unwrap_or("no device"),
+            ))),
+        }
+    }
+
+    /// The enrollment session that the certificate came out of.
+    pub(crate) fn session(&self) -> Option<uuid::Uuid> {
+        self.row.session_id
+    }
+}

@@ -1,0 +1,87 @@
+//! What a device is told when it does not get what it wants: little, and never 401.
+
+use std::{error::Error, fmt};
+
+use lanyard_store::StoreError;
+
+/// What kind of refusal it is. A device that is answered 401 removes its management profile, so there is no kind for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The message is not accepted: malformed, unproven, replayed, expired.
+    BadRequest,
+    /// Policy says no.
+    Forbidden,
+    /// Somebody has to decide first, or what decides does not answer: try again later.
+    Unavailable,
+    /// We failed.
+    Internal,
+}
+
+/// A device's request is refused. The reason is for the log; outside, only the kind is shown.
+#[derive(Debug)]
+pub struct Refusal {
+    kind: RefusalKind,
+    reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
+        Self {
+            kind: RefusalKind::BadRequest,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn forbidden(reason: impl Into<String>) -> Self {
+        Self {
+            kind: RefusalKind::Forbidden,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
+        Self {
+            kind: RefusalKind::Unavailable,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
+        Self {
+            kind: RefusalKind::Internal,
+            reason: chain(error),
+        }
+    }
+
+    /// What kind of refusal it is.
+    #[must_use]
+    pub fn kind(&self) -> RefusalKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Refusal {}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+/// An error with everything that led to it, in one line for the log.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,151 @@
+//! What an engine is made of.
+
+use std::{sync::Arc, time::Duration};
+
+use lanyard_mdm::ota::FactoryTrust;
+use lanyard_pki::{Certificate, PrivateKey};
+use lanyard_policy::{DirectoryChain, EnrollmentChain, RaChain, SelectionChain};
+use lanyard_push::Apns;
+use lanyard_scep::{ChallengeKey, Endpoint};
+use lanyard_store::{Store, StoreError};
+
+use crate::Rates;
+
+/// Everything that an [`Engine`](crate::Engine) works with.
+pub struct Setup {
+    /// Where things are remembered.
+    pub store: Store,
+    /// Who decides.
+    pub hooks: Hooks,
+    /// The SCEP endpoint of devices.
+    pub scep: Endpoint,
+    /// With what its challenges are minted.
+    pub challenges: ChallengeKey,
+    /// Who signs what devices install.
+    pub signer: ProfileSigner,
+    /// Anchors that the final profile makes a device trust: the TLS root where it is not a public one.
+    pub anchors: Vec<Certificate>,
+    /// Which factory identities are recognised.
+    pub factory: FactoryTrust,
+    /// What a device without one gets.
+    pub device_authority: DeviceAuthority,
+    /// The way to APNs; without it nobody can enroll, because the profile needs its topic.
+    pub push: Option<Arc<Apns>>,
+    /// Where devices find us.
+    pub urls: Urls,
+    /// Shown to persons, and O in certificates.
+    pub organization: String,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+    /// How often somebody may try to sign in.
+    pub rates: Rates,
+}
+
+/// Who answers the questions: chains of native and sandboxed hooks.
+#[derive(Default)]
+pub struct Hooks {
+    /// Who is this person?
+    pub directory: DirectoryChain,
+    /// May this person enroll this device?
+    pub enrollment: EnrollmentChain,
+    /// May this certificate be issued?
+    pub ra: RaChain,
+    /// Which command next?
+    pub selection: SelectionChain,
+}
+
+/// The identity under whose signature profiles go out.
+pub struct ProfileSigner {
+    /// Its key.
+    pub key: PrivateKey,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// What stands above the certificate, root last and included.
+    pub chain: Vec<Certificate>,
+}
+
+/// What to do about a device that no known factory authority vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceAuthority {
+    /// It is a fact for enrollment-approval.
+    Record,
+    /// It is refused.
+    Require,
+}
+
+/// Absolute URLs, as they stand in profiles. All are https.
+#[derive(Clone, Debug)]
+pub struct Urls {
+    /// Phases 2 and 3.
+    pub profile_service: String,
+    /// SCEP.
+    pub scep: String,
+    /// Check-in.
+    pub check_in: String,
+    /// Commands.
+    pub connect: String,
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// From a sign-in to the installed profile. Default: an hour, for people who look for the Settings app.
+    pub session: Duration,
+    /// An SCEP challenge, which a device uses within seconds of getting it. Default: an hour.
+    pub challenge: Duration,
+    /// The interim certificate of over-the-air enrollment. Default: a day.
+    pub interim: Duration,
+    /// The management identity. Default: a year.
+    pub identity: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_secs(3600);
+        Self {
+            session: HOUR,
+            challenge: HOUR,
+            interim: 24 * HOUR,
+            identity: 365 * 24 * HOUR,
+        }
+    }
+}
+
+/// An engine cannot be put together so.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The push certificate has another topic than the one that devices enrolled with.
+    #[error(
+        "the push certificate's topic is {configured}, but devices are enrolled with {enrolled}: with another topic not one of them could be woken again. Renew the old certificate (\"Renew\", not \"Create\", at identity.apple.com)"
+    )]
+    Topic {
+        /// The certificate's.
+        configured: String,
+        /// The devices'.
+        enrolled: String,
+    },
+    /// The store does not answer.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl Setup {
+    pub(crate) async fn check_topic(&self) -> Result<(), SetupError> {
+        let Some(push) = &self.push else {
+            return Ok(());
+        };
+        match self
+            .store
+            .topics_in_use()
+            .await?
+            .into_iter()
+            .find(|topic| topic != push.topic())
+        {
+            Some(enrolled) => Err(SetupError::Topic {
+                configured: push.topic().to_owned(),
+                enrolled,
+            }),
+            None => Ok(()),
+        }
+    }
+}
