@@ -10,7 +10,7 @@ use wasmtime::ResourceLimiter;
 /// The defaults need no tuning: an ordinary directory call takes well under a hundredth of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// WebAssembly instructions, roughly. Deterministic. Default 100 million: a tenth of a second or so of computing.
+    /// WebAssembly instructions, roughly. Deterministic. Default 100 million: some tens of milliseconds of computing.
     pub fuel: u64,
     /// Wall-clock time of a call, waits included. A backstop for what burns no fuel, such as sleeping. Default 5 s.
     pub deadline: Duration,

@@ -1,0 +1,2 @@
+;; Never answers.
+(func $begin (type $begin) (loop $forever (br $forever)) unreachable)

@@ -1,0 +1,2 @@
+;; Does what a panic ends in.
+(func $begin (type $begin) unreachable)
