@@ -64,6 +64,15 @@ async fn the_same_request_gets_the_same_certificate_for_a_day() {
         IssueOutcome::AlreadyIssued(_)
     ));
 
+    for (csr, seconds, stands) in [
+        ("csr-1", DAY - 1, true),
+        ("csr-1", DAY, false),
+        ("another", 1, false),
+    ] {
+        let standing = store.standing_certificate(&key(1), csr, at(seconds)).await;
+        assert_eq!(standing.unwrap().is_some(), stands, "{csr} at {seconds}");
+    }
+
     let later = store.issue(&retry, at(DAY)).await.unwrap();
     assert_eq!(later, IssueOutcome::ChallengeUsed);
     let renewed = NewIssuance {
