@@ -1,7 +1,7 @@
 //! Property lists as they travel between a device and the server.
 //!
 //! Every message that arrives goes through [`read`] (or [`read_array`], for the payloads inside an encrypted profile):
-//! nothing else in this crate parses a property list. What leaves goes through [`write`] or [`write_array`].
+//! nothing else in this crate parses a property list. What leaves goes through [`write()`] or [`write_array`].
 //!
 //! Only the XML form is read. A binary property list of 271 bytes can make a reader ask for gigabytes, and no device has
 //! been seen to send one to an MDM server, so it has an error of its own that the server can count.
@@ -80,7 +80,7 @@ pub enum DocumentError {
         offset: u64,
     },
     /// A property list, but its root is of another kind.
-    #[error("the root of the document is a {found}; a {expected} was expected")]
+    #[error("the root of the document is of type {found}, not {expected}")]
     Root {
         /// The kind that the message needs.
         expected: &'static str,

@@ -121,7 +121,10 @@ impl Payload {
             Settings::Certificate(certificate) => certificate.put(&mut entries),
             Settings::Other { entries: other, .. } => {
                 for (key, value) in other {
-                    entries.insert(key.clone(), value.clone());
+                    // The label goes before an entry that would contradict it.
+                    if !entries.contains_key(key) {
+                        entries.insert(key.clone(), value.clone());
+                    }
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The message types of check-in, one structure each.
 
+use std::fmt;
+
 use plist::{Dictionary, Value};
 
 use crate::document::{FieldError, Fields};
@@ -106,12 +108,22 @@ pub struct DeclarativeManagement {
 }
 
 /// Apple, "GetTokenRequest".
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct GetToken {
     /// `TokenServiceType`, such as `com.apple.maid`.
     pub service: String,
     /// `TokenParameters`.
     pub parameters: Dictionary,
+}
+
+impl fmt::Debug for GetToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values stay out: a watch's pairing token is among them.
+        f.debug_struct("GetToken")
+            .field("service", &self.service)
+            .field("keys", &self.parameters.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 impl Message {

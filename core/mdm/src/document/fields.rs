@@ -38,7 +38,7 @@ impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),
-            Self::Type { expected, found } => write!(f, "is a {found}; a {expected} was expected"),
+            Self::Type { expected, found } => write!(f, "is of type {found}, not {expected}"),
             Self::Value(right) => f.write_str(right),
         }
     }

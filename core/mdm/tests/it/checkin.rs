@@ -91,7 +91,7 @@ fn messages_that_break_the_protocol_say_where() {
                 string("Topic", "t"),
                 string("Token", "AAAA")
             ),
-            "TokenUpdate: \"Token\" is a string; a data was expected",
+            "TokenUpdate: \"Token\" is of type string, not data",
         ),
         (
             format!(

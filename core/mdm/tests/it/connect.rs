@@ -146,7 +146,7 @@ fn commands_that_no_device_would_take_are_refused() {
         ),
         (
             Command::new("c-1", Dictionary::from_iter([("RequestType", 1)])),
-            "command: \"RequestType\" is a integer; a string was expected",
+            "command: \"RequestType\" is of type integer, not string",
         ),
         (
             Command::new("c-1", Dictionary::from_iter([("RequestType", "")])),

@@ -248,7 +248,7 @@ fn attributes_are_read_leniently_where_devices_are_sloppy() {
         (
             "SERIAL",
             1.into(),
-            "device attributes: \"SERIAL\" is a integer; a string was expected",
+            "device attributes: \"SERIAL\" is of type integer, not string",
         ),
         (
             "CHALLENGE",
@@ -258,7 +258,7 @@ fn attributes_are_read_leniently_where_devices_are_sloppy() {
         (
             "CHALLENGE",
             true.into(),
-            "device attributes: \"CHALLENGE\" is a boolean; a string was expected",
+            "device attributes: \"CHALLENGE\" is of type boolean, not string",
         ),
     ];
     for (key, value, message) in cases {
@@ -296,21 +296,18 @@ fn only_the_key_of_the_certificate_signs() {
     assert!(matches!(read(&body), Err(PhaseError::Signature(_))));
 }
 
-/// Every single byte, every way in which one bit of it can turn: what comes out is refused, or is signed by another
-/// certificate, or says exactly the same.
+/// Every byte, with one of its bits turned: what comes out is refused, or is signed by another certificate, or says exactly
+/// the same.
 fn check_every_byte(body: &[u8]) {
     let original = read(body).unwrap();
     for at in 0..body.len() {
-        for bit in 0..8 {
-            let mut flipped = body.to_vec();
-            flipped[at] ^= 1 << bit;
-            match read(&flipped) {
-                Err(_) => {}
-                Ok(read) => assert!(
-                    read == original || signer(&read) != signer(&original),
-                    "byte {at}, bit {bit}: {read:?}"
-                ),
-            }
+        let mut flipped = body.to_vec();
+        flipped[at] ^= 1 << (at % 8);
+        if let Ok(read) = read(&flipped) {
+            assert!(
+                read == original || signer(&read) != signer(&original),
+                "byte {at}: {read:?}"
+            );
         }
     }
 }
