@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use lanyard_pki::{
     AlternativeName, Certificate, CertificationRequest, Digest, ExtendedKeyUsage, KeyUsage, Name,
-    cms::{Cipher, CmsError},
+    cms::{Attribute, Cipher, CmsError},
 };
 
 use crate::{ChallengeError, ChallengeKey, Claims, FailInfo};
@@ -11,6 +11,8 @@ use crate::{ChallengeError, ChallengeKey, Claims, FailInfo};
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub(crate) transaction_id: Vec<u8>,
+    /// The same as it stood in the message: it is repeated in the same string type.
+    pub(crate) transaction: Attribute,
     pub(crate) sender_nonce: Vec<u8>,
     pub(crate) signer: Certificate,
     pub(crate) digest: Digest,
