@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -58,11 +59,14 @@ impl KeyUsage {
 /// An X.509 certificate, read leniently: its octets are kept, and of its fields only what is needed here.
 ///
 /// Serial numbers may be of any length, unknown extensions are passed over, nothing is checked beyond the structure.
-/// Two certificates are equal when their octets are.
+/// Two certificates are equal when their octets are. A clone shares them.
 #[derive(Clone)]
-pub struct Certificate {
+pub struct Certificate(Arc<Fields>);
+
+struct Fields {
     der: Vec<u8>,
-    tbs_length: (usize, usize),
+    /// Where the signed part begins and ends.
+    tbs: (usize, usize),
     signature_algorithm: ObjectIdentifier,
     signature: Vec<u8>,
     serial: Vec<u8>,
@@ -106,8 +110,8 @@ impl Certificate {
                 Some(ParsedExtension::SubjectKeyIdentifier(id)) => Some(id.0.to_vec()),
                 _ => None,
             };
-        Ok(Self {
-            tbs_length: outer.tbs,
+        Ok(Self(Arc::new(Fields {
+            tbs: outer.tbs,
             signature_algorithm: outer.signature_algorithm,
             signature: outer.signature.to_vec(),
             serial: parsed.raw_serial().to_vec(),
@@ -120,7 +124,7 @@ impl Certificate {
             authority: parsed.is_ca(),
             public_key,
             der: der.to_vec(),
-        })
+        })))
     }
 
     /// Reads every certificate of a PEM text, in order; other blocks are passed over.
@@ -145,13 +149,13 @@ impl Certificate {
     /// The encoded certificate.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// The certificate in PEM, with lines of 64 characters.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        let text = STANDARD.encode(&self.der);
+        let text = STANDARD.encode(&self.0.der);
         let lines: Vec<&str> = text
             .as_bytes()
             .chunks(64)
@@ -166,67 +170,67 @@ impl Certificate {
     /// The contents of the serial number's INTEGER, as they came.
     #[must_use]
     pub fn serial(&self) -> &[u8] {
-        &self.serial
+        &self.0.serial
     }
 
     /// Who issued it.
     #[must_use]
     pub fn issuer(&self) -> &Name {
-        &self.issuer
+        &self.0.issuer
     }
 
     /// Whom it is about.
     #[must_use]
     pub fn subject(&self) -> &Name {
-        &self.subject
+        &self.0.subject
     }
 
     /// From when it is valid.
     #[must_use]
     pub fn not_before(&self) -> SystemTime {
-        self.not_before
+        self.0.not_before
     }
 
     /// Until when it is valid.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {
-        self.not_after
+        self.0.not_after
     }
 
     /// Whether it is valid at this time.
     #[must_use]
     pub fn is_valid_at(&self, time: SystemTime) -> bool {
-        self.not_before <= time && time <= self.not_after
+        self.0.not_before <= time && time <= self.0.not_after
     }
 
     /// Its key.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.0.public_key
     }
 
     /// What its key may be used for, if it says so.
     #[must_use]
     pub fn key_usage(&self) -> Option<KeyUsage> {
-        self.key_usage
+        self.0.key_usage
     }
 
     /// The subject key identifier, if it has one.
     #[must_use]
     pub fn subject_key_id(&self) -> Option<&[u8]> {
-        self.subject_key_id.as_deref()
+        self.0.subject_key_id.as_deref()
     }
 
     /// Whether basicConstraints says that it is a certificate authority's.
     #[must_use]
     pub fn is_authority(&self) -> bool {
-        self.authority
+        self.0.authority
     }
 
     /// SHA-256 of the encoded certificate.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        Digest::sha256(&self.der)
+        Digest::sha256(&self.0.der)
     }
 
     /// Checks that `key` signed it. Nothing else is checked: neither names, nor times, nor that `key` is an authority's.
@@ -238,12 +242,12 @@ impl Certificate {
         key: &PublicKey,
         strength: Strength,
     ) -> Result<(), SignatureError> {
-        let (start, end) = self.tbs_length;
+        let (start, end) = self.0.tbs;
         key.verify_as(
-            self.signature_algorithm,
+            self.0.signature_algorithm,
             None,
-            &self.der[start..end],
-            &self.signature,
+            &self.0.der[start..end],
+            &self.0.signature,
             strength,
         )
     }
@@ -289,7 +293,7 @@ fn system_time(seconds: i64) -> SystemTime {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.der == other.der
+        self.0.der == other.0.der
     }
 }
 
@@ -300,7 +304,7 @@ impl fmt::Debug for Certificate {
         write!(
             f,
             "Certificate({}, issued by {})",
-            self.subject, self.issuer
+            self.0.subject, self.0.issuer
         )
     }
 }

@@ -35,6 +35,8 @@ pub enum KeyError {
 pub struct PrivateKey {
     key: PKey<Private>,
     public: PublicKey,
+    /// A secret made from the key, for content keys that are answered instead of an error.
+    rejection: Zeroizing<[u8; 32]>,
 }
 
 impl PrivateKey {
@@ -78,7 +80,12 @@ impl PrivateKey {
         if !public.is_supported() {
             return Err(KeyError::Unsupported);
         }
-        Ok(Self { key, public })
+        let encoded = Zeroizing::new(key.private_key_to_pkcs8()?);
+        Ok(Self {
+            rejection: Zeroizing::new(Digest::sha256(&encoded)),
+            key,
+            public,
+        })
     }
 
     /// PKCS#8 in DER.
@@ -144,15 +151,29 @@ impl PrivateKey {
         }
     }
 
-    /// Opens a content key (PKCS#1 v1.5). Broken padding does not fail: OpenSSL answers pseudo-random octets of
-    /// pseudo-random length ("implicit rejection"), so this cannot be asked whether the padding was right.
-    pub(crate) fn decrypt_key(&self, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    /// Opens a content key of `length` octets (PKCS#1 v1.5).
+    ///
+    /// Whatever was encrypted, a key of that length comes out, so this cannot be asked whether the padding was right:
+    /// OpenSSL answers broken padding with pseudo-random octets of pseudo-random length ("implicit rejection"), and what
+    /// has another length is replaced by octets that depend on the ciphertext and on what only the key's holder knows.
+    pub(crate) fn decrypt_key(
+        &self,
+        encrypted: &[u8],
+        length: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let mut context = PkeyCtx::new(&self.key)?;
         context.decrypt_init()?;
         context.set_rsa_padding(Padding::PKCS1)?;
-        let mut key = Vec::new();
-        context.decrypt_to_vec(encrypted, &mut key)?;
-        Ok(Zeroizing::new(key))
+        let mut transported = Zeroizing::new(Vec::new());
+        context.decrypt_to_vec(encrypted, &mut transported)?;
+
+        let substitute = Zeroizing::new([self.rejection.as_slice(), encrypted].concat());
+        let mut chosen = Zeroizing::new(Digest::Sha512.of(&substitute));
+        chosen.truncate(length);
+        if transported.len() == length {
+            chosen.copy_from_slice(&transported);
+        }
+        Ok(chosen)
     }
 
     pub(crate) fn openssl(&self) -> &PKey<Private> {

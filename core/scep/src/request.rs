@@ -82,10 +82,6 @@ impl Request {
     /// # Errors
     /// A refusal to answer with [`Endpoint::failure`](crate::Endpoint::failure): the client is only told that it is not
     /// authorised.
-    #[expect(
-        clippy::result_large_err,
-        reason = "a refusal carries the exchange that its answer needs"
-    )]
     pub fn authenticate(
         self,
         key: &ChallengeKey,

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{CertificateId, CmsError, content_info, issuer_and_serial, write_content_info};
 use crate::{
-    Certificate, Digest, ObjectIdentifier, PrivateKey,
+    Certificate, ObjectIdentifier, PrivateKey,
     asn1::{self, Walk},
     ber, oid,
 };
@@ -197,30 +197,10 @@ impl Envelope {
         if recipient.transport != oid::RSA_ENCRYPTION || !recipient.plain {
             return Err(CmsError::Algorithm(recipient.transport));
         }
-        let transported = key
-            .decrypt_key(&recipient.encrypted_key)
+        let content_key = key
+            .decrypt_key(&recipient.encrypted_key, self.cipher.openssl().key_len())
             .map_err(|_| CmsError::Undecryptable)?;
-        let content_key = self.content_key(&transported, &recipient.encrypted_key, key)?;
         self.decrypt_content(&content_key)
-    }
-
-    /// The transported key if it has the cipher's length; otherwise one that depends on this message and on nothing that
-    /// the sender knows, so that the same work follows.
-    fn content_key(
-        &self,
-        transported: &[u8],
-        encrypted_key: &[u8],
-        key: &PrivateKey,
-    ) -> Result<Zeroizing<Vec<u8>>, CmsError> {
-        let length = self.cipher.openssl().key_len();
-        let mut substitute = Zeroizing::new(key.to_pkcs8()?.to_vec());
-        substitute.extend_from_slice(encrypted_key);
-        let mut chosen = Zeroizing::new(Digest::Sha512.of(&substitute));
-        chosen.truncate(length);
-        if transported.len() == length {
-            chosen.copy_from_slice(transported);
-        }
-        Ok(chosen)
     }
 
     fn decrypt_content(&self, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, CmsError> {
@@ -243,7 +223,7 @@ impl Envelope {
                 u8::from(padding == 0 || padding > block),
                 |wrong, (index, &octet)| {
                     let inside = u8::from(index < padding);
-                    wrong | inside * u8::from(usize::from(octet) != padding)
+                    wrong | (inside * u8::from(usize::from(octet) != padding))
                 },
             );
         if wrong != 0 || padding > written {

@@ -1,0 +1,14 @@
+//! The crate through its public interface, in one binary. The `openssl` command line is a peer here: `cargo xtask`
+//! installs it, and a test that needs it fails without it.
+
+#![allow(clippy::unwrap_used)]
+
+mod ber;
+mod certificates;
+mod enveloped;
+mod identities;
+mod mutated;
+mod openssl;
+mod requests;
+mod signed;
+mod tlv;
