@@ -12,7 +12,7 @@ use lanyard_store::{
     Session, TokenUpdateOutcome,
 };
 
-use crate::{Engine, Refusal, identity::Speaker, refusal::chain};
+use crate::{Engine, Refusal, identity::Speaker};
 
 /// What a check-in message is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Engine {
         signature: Option<&[u8]>,
     ) -> Result<CheckInAnswer, Refusal> {
         let speaker = self.speaker(body, signature).await?;
-        let message = CheckIn::parse(body, Limits::default())
-            .map_err(|error| Refusal::bad_request(chain(&error)))?;
+        let message =
+            CheckIn::parse(body, Limits::default()).map_err(|error| self.unreadable(&error))?;
         speaker.must_be(&message.sender)?;
         let id = message.sender.id();
         let now = SystemTime::now();

@@ -116,7 +116,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<EnrollmentId, Refusal> {
         let Some(id) = &unreadable.enrollment else {
-            return Err(Refusal::bad_request(chain(unreadable)));
+            return Err(self.unreadable(unreadable));
         };
         let sender =
             Sender::device(id.device()).map_err(|error| Refusal::bad_request(chain(&error)))?;

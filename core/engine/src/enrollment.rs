@@ -33,7 +33,7 @@ impl Engine {
                 .is_ok()
         };
         let message = ota::read_message(message, Limits::default(), &self.setup().factory, is_ours)
-            .map_err(|error| Refusal::bad_request(chain(&error)))?;
+            .map_err(|error| self.unreadable(&error))?;
         match message {
             PhaseMessage::Device {
                 attributes,

@@ -36,7 +36,10 @@ mod setup;
 mod sign_in;
 mod throttle;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::Notify;
 
@@ -60,6 +63,7 @@ struct State {
     last_seen: last_seen::LastSeen,
     /// Rung when the outbox has something new.
     outbox: Notify,
+    binary_plists: AtomicU64,
 }
 
 impl Engine {
@@ -75,7 +79,26 @@ impl Engine {
             throttle,
             last_seen: last_seen::LastSeen::default(),
             outbox: Notify::new(),
+            binary_plists: AtomicU64::new(0),
         })))
+    }
+
+    /// How many binary property lists devices have sent since the start; each was refused.
+    #[must_use]
+    pub fn binary_plists_refused(&self) -> u64 {
+        self.0.binary_plists.load(Ordering::Relaxed)
+    }
+
+    /// The refusal of a message that could not be read.
+    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Refusal {
+        let mut cause = Some(error);
+        while let Some(each) = cause {
+            if each.downcast_ref() == Some(&lanyard_mdm::document::DocumentError::Binary) {
+                self.0.binary_plists.fetch_add(1, Ordering::Relaxed);
+            }
+            cause = each.source();
+        }
+        Refusal::bad_request(refusal::chain(error))
     }
 
     fn setup(&self) -> &Setup {

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The `lanyard` server: HTTP and TLS towards devices, the administration's API on a Unix socket, configuration, set-up and
+//! the command line. It holds no protocol and no policy: what a request means is `lanyard-engine`'s to say.
+//!
+//! | what | where |
+//! |---|---|
+//! | everything that runs, in one function | [`serve`] |
+//! | every part, put together from the configuration | [`assembly`] |
+//! | paths and handlers | [`http`] |
+//! | `lanyard.toml` | [`configuration`] |
+//! | `lanyard init` | [`init`] |
+//! | the command line, a client of the administration's API | [`cli`] |
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod assembly;
+pub mod cli;
+pub mod configuration;
+pub mod http;
+pub mod init;
+mod listener;
+pub mod secrets;
+pub mod serve;

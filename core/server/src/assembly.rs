@@ -1,0 +1,265 @@
+//! Puts an engine together from the configuration: the one place where every part is named.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use lanyard_engine::{
+    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, ProfileSigner, Rates, Setup, SetupError,
+    Urls,
+};
+use lanyard_mdm::ota::FactoryTrust;
+use lanyard_pki::{Authority, IssueError, seal::SealingKey};
+use lanyard_policy::{Binding, Directory, DirectoryChain};
+use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
+use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
+use lanyard_store::{Store, StoreError};
+use lanyard_wasm::{Capacity, LoadError, PluginHost, StartError};
+
+use crate::{
+    configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
+    http::paths,
+    secrets::{self, FileError},
+};
+
+/// The name of the devices' SCEP endpoint, in challenges and transactions.
+const DEVICE_ENDPOINT: &str = "device";
+
+/// A server cannot be put together from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The OpenSSL in this build is not safe to use.
+    #[error("{0}")]
+    OpenSsl(String),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The authority.
+    #[error("the SCEP authority cannot be used")]
+    Authority(#[from] IssueError),
+    /// The SCEP endpoint.
+    #[error("the SCEP endpoint cannot be set up")]
+    Endpoint(#[from] EndpointError),
+    /// The push certificate.
+    #[error("{file}: the push certificate cannot be used")]
+    PushCertificate {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        error: CertificateError,
+    },
+    /// Where APNs is.
+    #[error("the APNs server cannot be used")]
+    Apns(#[from] ApnsError),
+    /// A plugin.
+    #[error("{file}: the plugin cannot be loaded")]
+    Plugin {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        error: LoadError,
+    },
+    /// What runs plugins.
+    #[error("plugins cannot be run here")]
+    Plugins(#[from] StartError),
+    /// The database.
+    #[error("the database {url} cannot be opened")]
+    Store {
+        /// Its URL.
+        url: String,
+        /// Why.
+        #[source]
+        error: StoreError,
+    },
+    /// The engine.
+    #[error("the server cannot start")]
+    Setup(#[from] SetupError),
+}
+
+/// Makes the engine. `base` is what devices put before a path: `https://mdm.example.com`.
+///
+/// # Errors
+/// [`AssemblyError`]
+pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine, AssemblyError> {
+    lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
+    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))?;
+    let url = configuration.database_url();
+    let store = Store::connect(&url, sealing.clone())
+        .await
+        .map_err(|error| AssemblyError::Store { url, error })?;
+    let setup = Setup {
+        hooks: hooks(configuration, &store).await?,
+        scep: scep_endpoint(configuration, &sealing)?,
+        challenges: ChallengeKey::new(sealing.derive("scep challenges")),
+        signer: profile_signer(configuration, &sealing)?,
+        anchors: match &configuration.tls.anchor {
+            Some(anchor) => vec![secrets::certificates(&configuration.path(anchor))?.0],
+            None => Vec::new(),
+        },
+        factory: factory_trust(configuration)?,
+        device_authority: match configuration.enrollment.device_ca {
+            DeviceCa::Record => DeviceAuthority::Record,
+            DeviceCa::Require => DeviceAuthority::Require,
+        },
+        push: configuration
+            .push
+            .as_ref()
+            .map(|push| apns(configuration, push))
+            .transpose()?,
+        urls: Urls {
+            profile_service: format!("{base}{}", paths::PROFILE_SERVICE),
+            scep: format!("{base}{}", paths::SCEP),
+            check_in: format!("{base}{}", paths::CHECK_IN),
+            connect: format!("{base}{}", paths::CONNECT),
+        },
+        organization: configuration.server.organization.clone(),
+        lifetimes: Lifetimes {
+            session: Duration::from_secs(
+                60 * u64::from(configuration.enrollment.session_minutes.get()),
+            ),
+            ..Lifetimes::default()
+        },
+        rates: Rates {
+            per_name: configuration.enrollment.sign_ins_per_name,
+            per_address: configuration.enrollment.sign_ins_per_address,
+        },
+        store,
+    };
+    Ok(Engine::new(setup).await?)
+}
+
+/// Sandboxed directories first, then the native one.
+async fn hooks(configuration: &Configuration, store: &Store) -> Result<Hooks, AssemblyError> {
+    let mut directories: Vec<Binding<dyn Directory>> = Vec::new();
+    if !configuration.directory.is_empty() {
+        let failed = |file: &Path| {
+            let file = file.display().to_string();
+            move |error| AssemblyError::Plugin { file, error }
+        };
+        let host = PluginHost::new(Capacity::default())?;
+        for directory in &configuration.directory {
+            let file = configuration.path(&directory.plugin);
+            let component = secrets::read(&file)?;
+            let plugin = host
+                .load_directory(&directory.name, component, lanyard_wasm::Limits::default())
+                .await
+                .map_err(failed(&file))?;
+            directories.push(Binding::new(directory.name.clone(), Arc::new(plugin)));
+        }
+    }
+    directories.push(Binding::new(
+        LocalUsers::NAME,
+        Arc::new(LocalUsers::new(store.clone())),
+    ));
+    Ok(Hooks {
+        directory: DirectoryChain::new(directories),
+        ..Hooks::default()
+    })
+}
+
+fn scep_endpoint(
+    configuration: &Configuration,
+    sealing: &SealingKey,
+) -> Result<Endpoint, AssemblyError> {
+    let scep = &configuration.scep;
+    let identity = |certificate: &Path, key: &Path| -> Result<Identity, FileError> {
+        Ok(Identity {
+            certificate: secrets::certificates(&configuration.path(certificate))?.0,
+            key: secrets::private_key(&configuration.path(key), sealing)?,
+        })
+    };
+    let (certificate, above) = secrets::certificates(&configuration.path(&scep.authority))?;
+    let key = secrets::private_key(&configuration.path(&scep.authority_key), sealing)?;
+    let mode = match scep.mode {
+        ScepMode::CaOnly => Mode::AuthorityOnly,
+        ScepMode::OneRa => Mode::OneRa(identity(&scep.ra, &scep.ra_key)?),
+        ScepMode::SplitRa => Mode::SplitRa {
+            signing: identity(&scep.ra, &scep.ra_key)?,
+            encryption: identity(&scep.encryption_ra, &scep.encryption_ra_key)?,
+        },
+    };
+    let compatibility = match scep.compatibility {
+        ScepCompatibility::Modern => Compatibility::Modern,
+        ScepCompatibility::Compatible => Compatibility::Compatible,
+    };
+    Ok(Endpoint::new(
+        DEVICE_ENDPOINT,
+        Authority::new(certificate, key)?,
+        above,
+        mode,
+        compatibility,
+    )?)
+}
+
+fn profile_signer(
+    configuration: &Configuration,
+    sealing: &SealingKey,
+) -> Result<ProfileSigner, AssemblyError> {
+    let (certificate, chain) =
+        secrets::certificates(&configuration.path(&configuration.signing.certificate))?;
+    let key = secrets::private_key(&configuration.path(&configuration.signing.key), sealing)?;
+    Ok(ProfileSigner {
+        key,
+        certificate,
+        chain,
+    })
+}
+
+fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, AssemblyError> {
+    let mut trust = FactoryTrust::new();
+    if let Some(file) = &configuration.enrollment.apple_ca {
+        let file = configuration.path(file);
+        let (first, mut rest) = secrets::certificates(&file)?;
+        rest.push(first);
+        trust = trust
+            .with_apple(rest)
+            .map_err(|error| FileError::content(&file, &error))?;
+    }
+    for root in &configuration.enrollment.factory_roots {
+        let file = configuration.path(root);
+        let (first, rest) = secrets::certificates(&file)?;
+        for certificate in std::iter::once(first).chain(rest) {
+            trust = trust
+                .with_root(certificate)
+                .map_err(|error| FileError::content(&file, &error))?;
+        }
+    }
+    Ok(trust)
+}
+
+fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
+    let file = configuration.path(&push.certificate);
+    let unusable = |error| AssemblyError::PushCertificate {
+        file: file.display().to_string(),
+        error,
+    };
+    let pkcs12 = file
+        .extension()
+        .is_some_and(|extension| extension == "p12" || extension == "pfx");
+    let content = secrets::read_secret(&file)?;
+    let certificate = if pkcs12 {
+        let password = match &push.password_file {
+            Some(file) => secrets::read_secret(&configuration.path(file))?,
+            None => Default::default(),
+        };
+        let password = String::from_utf8_lossy(&password);
+        PushCertificate::from_pkcs12(&content, password.trim_end_matches(['\r', '\n']))
+            .map_err(unusable)?
+    } else {
+        PushCertificate::from_pem(&content).map_err(unusable)?
+    };
+    let roots = match &push.roots {
+        Some(file) => {
+            let file = configuration.path(file);
+            let pem = String::from_utf8(secrets::read(&file)?)
+                .map_err(|error| FileError::content(&file, &error))?;
+            Roots::Pem(pem)
+        }
+        None => Roots::WebPki,
+    };
+    let host = push.host.as_deref().unwrap_or("api.push.apple.com");
+    let endpoint = lanyard_push::Endpoint::new(host, push.port.unwrap_or(443), &roots)?;
+    Ok(Arc::new(
+        Apns::new(endpoint, &certificate, &lanyard_push::Limits::default()).map_err(unusable)?,
+    ))
+}

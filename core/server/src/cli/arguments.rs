@@ -1,0 +1,185 @@
+//! What can be typed.
+
+use std::{
+    error::Error,
+    io::{BufRead as _, IsTerminal as _},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand};
+use zeroize::Zeroizing;
+
+use crate::{configuration::ScepMode, init::AuthorityKey};
+
+/// Apple device management: enrollment, certificates, commands.
+#[derive(Parser)]
+#[command(name = "lanyard", version, propagate_version = true)]
+pub(super) struct Arguments {
+    /// The data directory: configuration, keys, database, socket
+    #[arg(
+        long,
+        global = true,
+        env = "LANYARD_DATA",
+        default_value = "data",
+        value_name = "DIR"
+    )]
+    pub(super) data: PathBuf,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) task: Task,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Task {
+    /// Make a data directory with configuration, authority, TLS certificate and sealing key
+    Init {
+        /// The host name that devices will use
+        #[arg(long, default_value = "localhost", value_name = "HOST")]
+        name: String,
+        /// Where to listen for devices
+        #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
+        listen: SocketAddr,
+        /// Shown to persons, and in certificates
+        #[arg(long, default_value = "Lanyard", value_name = "NAME")]
+        organization: String,
+        /// Who decrypts SCEP requests and signs the answers
+        #[arg(long, value_enum, default_value = "one-ra", value_name = "MODE")]
+        scep: ScepMode,
+        /// The kind of the authority's key
+        #[arg(long, value_enum, default_value = "p256", value_name = "KIND")]
+        ca_key: AuthorityKey,
+    },
+    /// Run the server
+    Serve,
+    /// Persons of the native directory
+    User {
+        #[command(subcommand)]
+        action: UserAction,
+    },
+    /// Enrolled devices
+    Device {
+        #[command(subcommand)]
+        action: DeviceAction,
+    },
+    /// Commands for devices
+    Command {
+        #[command(subcommand)]
+        action: CommandAction,
+    },
+    /// Wake a device
+    Push {
+        /// Its UDID
+        device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum UserAction {
+    /// Add a person
+    Add {
+        /// The name to sign in with
+        name: String,
+        /// The name to show
+        #[arg(long, value_name = "NAME")]
+        display_name: Option<String>,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Give a person another password
+    Passwd {
+        /// The name to sign in with
+        name: String,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Keep a person from signing in
+    Disable {
+        /// The name to sign in with
+        name: String,
+    },
+    /// Let a person sign in again
+    Enable {
+        /// The name to sign in with
+        name: String,
+    },
+    /// Remove a person
+    Remove {
+        /// The name to sign in with
+        name: String,
+    },
+    /// List persons
+    List,
+}
+
+/// A password never stands on a command line, where every user of the machine could read it.
+#[derive(Args)]
+pub(super) struct PasswordSource {
+    /// Read the password from this file instead of standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl PasswordSource {
+    pub(super) fn read(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
+        if let Some(file) = &self.password_file {
+            return super::read_password_file(file);
+        }
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            use std::io::Write as _;
+            write!(std::io::stderr(), "Password (it will be shown): ")?;
+        }
+        let mut line = Zeroizing::new(String::new());
+        stdin.lock().read_line(&mut line)?;
+        Ok(Zeroizing::new(
+            line.trim_end_matches(['\r', '\n']).to_owned(),
+        ))
+    }
+}
+
+#[derive(Subcommand)]
+pub(super) enum DeviceAction {
+    /// List devices
+    List,
+    /// Show a device and its commands
+    Show {
+        /// Its UDID
+        device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum CommandAction {
+    /// Queue a command and wake the device
+    #[command(
+        after_help = "KEY=TEXT is a string, KEY:=JSON a number, boolean, array or dictionary, KEY@=FILE the bytes of a file:
+  lanyard command send UDID DeviceInformation Queries:='[\"DeviceName\",\"OSVersion\"]'
+  lanyard command send UDID DeviceLock Message='Please return to the front desk'
+  lanyard command send UDID InstallProfile Payload@=wifi.mobileconfig
+DeviceInformation without Queries asks for everything. ClearPasscode uses the unlock token that the device left."
+    )]
+    Send {
+        /// The device's UDID
+        device: String,
+        /// RequestType
+        request_type: String,
+        /// The command's own keys
+        keys: Vec<String>,
+        /// Take the keys from a property list (XML) instead
+        #[arg(long, value_name = "FILE", conflicts_with = "keys")]
+        plist: Option<PathBuf>,
+    },
+    /// Show a command and what was answered
+    Show {
+        /// CommandUUID
+        uuid: String,
+    },
+    /// Take a command back that was not sent yet
+    Cancel {
+        /// CommandUUID
+        uuid: String,
+    },
+}

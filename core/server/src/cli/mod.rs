@@ -1,0 +1,267 @@
+//! The command line. `init` and `serve` work on the data directory; everything else asks the running server.
+
+mod arguments;
+mod client;
+mod command;
+mod show;
+
+use std::{error::Error, io::Write as _, path::Path, process::ExitCode};
+
+use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
+use clap::Parser as _;
+use client::Client;
+use qrcode::render::unicode::Dense1x2;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{init::Init, serve};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs the command that was asked for. Errors go to standard error, with everything that led to them.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    let mut text = format!("lanyard: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!("\n  because {cause}"));
+        source = cause.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::FAILURE
+}
+
+async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
+    let client = || Client::new(&data);
+    match task {
+        Task::Init {
+            name,
+            listen,
+            organization,
+            scep,
+            ca_key,
+        } => {
+            let init = Init {
+                name,
+                listen,
+                organization,
+                scep,
+                authority_key: ca_key,
+            };
+            init.run(&data)?;
+            print(&format!(
+                "Made a server in {0}: configuration, authority, TLS certificate and sealing key.\n\
+                 Keep {0}/sealing.key: without it, nothing that is stored can be read.\n\
+                 Next: name the push certificate in {0}/lanyard.toml, then `lanyard serve --data {0}`.",
+                data.display()
+            ))
+        }
+        Task::Serve => {
+            log_to_stderr();
+            Ok(serve::serve(&data, announce).await?)
+        }
+        Task::User { action } => user(&client()?, action, json).await,
+        Task::Device { action } => device(&client()?, action, json).await,
+        Task::Command { action } => command(&client()?, action, json).await,
+        Task::Push { device } => {
+            client()?
+                .send("POST", &path(&["devices", &device, "push"]), Vec::new())
+                .await?;
+            print(&format!("A push to {device} is due."))
+        }
+    }
+}
+
+async fn user(client: &Client, action: UserAction, json_output: bool) -> Outcome {
+    match action {
+        UserAction::Add {
+            name,
+            display_name,
+            password,
+        } => {
+            let password = password.read()?;
+            let body = json!({ "name": name, "display_name": display_name, "password": password.as_str() });
+            client.send_json("POST", "/api/v1/users", &body).await?;
+            print(&format!("{name} can sign in."))
+        }
+        UserAction::Passwd { name, password } => {
+            let body = json!({ "password": password.read()?.as_str() });
+            client
+                .send_json("PUT", &path(&["users", &name, "password"]), &body)
+                .await?;
+            print(&format!("{name} has another password."))
+        }
+        UserAction::Disable { name } => {
+            client
+                .send_json(
+                    "PUT",
+                    &path(&["users", &name, "disabled"]),
+                    &json!({ "disabled": true }),
+                )
+                .await?;
+            print(&format!(
+                "{name} cannot sign in any more. Devices that are enrolled stay so."
+            ))
+        }
+        UserAction::Enable { name } => {
+            client
+                .send_json(
+                    "PUT",
+                    &path(&["users", &name, "disabled"]),
+                    &json!({ "disabled": false }),
+                )
+                .await?;
+            print(&format!("{name} can sign in."))
+        }
+        UserAction::Remove { name } => {
+            client
+                .send("DELETE", &path(&["users", &name]), Vec::new())
+                .await?;
+            print(&format!(
+                "{name} is gone. Devices that are enrolled stay so."
+            ))
+        }
+        UserAction::List => {
+            let users = client.pages("/api/v1/users", "users", "name").await?;
+            if json_output {
+                print_json(&Value::Array(users))
+            } else {
+                print(&show::users(&users))
+            }
+        }
+    }
+}
+
+async fn device(client: &Client, action: DeviceAction, json_output: bool) -> Outcome {
+    match action {
+        DeviceAction::List => {
+            let devices = client.pages("/api/v1/devices", "devices", "id").await?;
+            if json_output {
+                print_json(&Value::Array(devices))
+            } else {
+                print(&show::devices(&devices))
+            }
+        }
+        DeviceAction::Show { device } => {
+            let device = client.get(&path(&["devices", &device])).await?;
+            if json_output {
+                print_json(&device)
+            } else {
+                print(&show::device(&device))
+            }
+        }
+    }
+}
+
+async fn command(client: &Client, action: CommandAction, json_output: bool) -> Outcome {
+    match action {
+        CommandAction::Send {
+            device,
+            request_type,
+            keys,
+            plist,
+        } => {
+            let body = command::request(&request_type, &keys, plist.as_deref())?;
+            let answer = client
+                .send("POST", &path(&["devices", &device, "commands"]), body)
+                .await?;
+            let uuid = answer["uuid"].as_str().unwrap_or_default();
+            if json_output {
+                print_json(&answer)
+            } else {
+                print(&format!("{request_type} is queued for {device}: {uuid}"))
+            }
+        }
+        CommandAction::Show { uuid } => {
+            let answer = client.get(&path(&["commands", &uuid])).await?;
+            if json_output {
+                print_json(&answer)
+            } else {
+                print(&show::commands(&answer))
+            }
+        }
+        CommandAction::Cancel { uuid } => {
+            client
+                .send("DELETE", &path(&["commands", &uuid]), Vec::new())
+                .await?;
+            print(&format!("{uuid} will not be sent."))
+        }
+    }
+}
+
+/// A path below `/api/v1`, each segment escaped.
+fn path(segments: &[&str]) -> String {
+    let mut path = "/api/v1".to_owned();
+    for segment in segments {
+        path.push('/');
+        for byte in segment.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                path.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    path
+}
+
+/// The link, and the same as a QR code for a phone to look at; light on dark, as most terminals are.
+fn announce(link: &str) {
+    let code = qrcode::QrCode::new(link)
+        .map(|code| {
+            code.render::<Dense1x2>()
+                .dark_color(Dense1x2::Light)
+                .light_color(Dense1x2::Dark)
+                .quiet_zone(true)
+                .build()
+        })
+        .unwrap_or_default();
+    let _ = print(&format!("{code}\nEnroll a device: {link}"));
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LANYARD_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Writes a line to standard output; a closed pipe is not an error worth a panic.
+fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &Value) -> Outcome {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+fn read_password_file(file: &Path) -> Result<Zeroizing<String>, Box<dyn Error>> {
+    let text = Zeroizing::new(
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
+    );
+    Ok(Zeroizing::new(
+        text.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
+}

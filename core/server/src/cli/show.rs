@@ -1,0 +1,192 @@
+//! Answers of the server, for people to read.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+pub(super) fn users(users: &[Value]) -> String {
+    table(&["NAME", "SHOWN AS", "STATE"], users, |user| {
+        let state = if user["disabled"] == true {
+            "disabled"
+        } else {
+            "active"
+        };
+        vec![
+            text(&user["name"]),
+            text(&user["display_name"]),
+            state.to_owned(),
+        ]
+    })
+}
+
+pub(super) fn devices(devices: &[Value]) -> String {
+    table(
+        &["UDID", "STATE", "PERSON", "PRODUCT", "OS", "LAST SEEN"],
+        devices,
+        |device| {
+            vec![
+                text(&device["id"]),
+                text(&device["state"]),
+                text(&device["person"]["id"]),
+                text(&device["product"]),
+                text(&device["os_version"]),
+                ago(&device["last_seen_at"]),
+            ]
+        },
+    )
+}
+
+pub(super) fn device(device: &Value) -> String {
+    let person = &device["person"];
+    let mut lines = vec![
+        format!("{} ({})", text(&device["id"]), text(&device["state"])),
+        format!(
+            "  person         {} ({} of {})",
+            text(&person["name"]),
+            text(&person["id"]),
+            text(&person["directory"])
+        ),
+        format!(
+            "  device         {} {}, serial {}",
+            text(&device["model_name"]),
+            text(&device["product"]),
+            text(&device["serial"])
+        ),
+        format!(
+            "  system         {} ({})",
+            text(&device["os_version"]),
+            text(&device["build_version"])
+        ),
+        format!(
+            "  certificate    sha256 {}",
+            text(&device["certificate_sha256"])
+        ),
+        format!("  topic          {}", text(&device["topic"])),
+        format!("  enrolled       {}", ago(&device["enrolled_at"])),
+        format!("  last seen      {}", ago(&device["last_seen_at"])),
+        format!(
+            "  last push      {} ({})",
+            ago(&device["last_push_at"]),
+            text(&device["last_push_result"])
+        ),
+        format!(
+            "  unlock token   {}",
+            if device["has_unlock_token"] == true {
+                "stored"
+            } else {
+                "none"
+            }
+        ),
+    ];
+    if let Some(commands) = device["commands"]
+        .as_array()
+        .filter(|commands| !commands.is_empty())
+    {
+        lines.push(String::new());
+        lines.push(table(
+            &["COMMAND", "TYPE", "STATE", "QUEUED", "ERROR"],
+            commands,
+            |command| {
+                vec![
+                    text(&command["uuid"]),
+                    text(&command["request_type"]),
+                    text(&command["state"]),
+                    ago(&command["created_at"]),
+                    text(&command["error"]),
+                ]
+            },
+        ));
+    }
+    lines.join("\n")
+}
+
+pub(super) fn commands(answer: &Value) -> String {
+    let commands = answer["commands"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let each: Vec<String> = commands
+        .iter()
+        .map(|command| {
+            let mut lines = vec![
+                format!(
+                    "{} {} for {}",
+                    text(&command["uuid"]),
+                    text(&command["request_type"]),
+                    text(&command["device"])
+                ),
+                format!("  state      {}", text(&command["state"])),
+                format!(
+                    "  queued     {} by {}",
+                    ago(&command["created_at"]),
+                    text(&command["origin"])
+                ),
+                format!("  sent       {}", ago(&command["sent_at"])),
+                format!("  answered   {}", ago(&command["completed_at"])),
+            ];
+            if command["error"].is_string() {
+                lines.push(format!("  error      {}", text(&command["error"])));
+            }
+            if let Some(result) = command["result"].as_str() {
+                lines.push(format!("\n{result}"));
+            }
+            lines.join("\n")
+        })
+        .collect();
+    each.join("\n\n")
+}
+
+/// What devices say about themselves goes to a terminal: control characters do not.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text
+            .chars()
+            .filter(|character| !character.is_control())
+            .collect(),
+        Value::Null => "–".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn ago(seconds: &Value) -> String {
+    let Some(seconds) = seconds.as_u64() else {
+        return "never".to_owned();
+    };
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    match SystemTime::now()
+        .duration_since(then)
+        .unwrap_or_default()
+        .as_secs()
+    {
+        0..=119 => "just now".to_owned(),
+        passed @ 120..=7_199 => format!("{} minutes ago", passed / 60),
+        passed @ 7_200..=172_799 => format!("{} hours ago", passed / 3_600),
+        passed => format!("{} days ago", passed / 86_400),
+    }
+}
+
+fn table(heads: &[&str], rows: &[Value], cells: impl Fn(&Value) -> Vec<String>) -> String {
+    let mut lines: Vec<Vec<String>> = vec![heads.iter().map(|&head| head.to_owned()).collect()];
+    lines.extend(rows.iter().map(cells));
+    let widths: Vec<usize> = (0..heads.len())
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let written: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let padded: Vec<String> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, &width)| format!("{cell:width$}"))
+                .collect();
+            padded.join("  ").trim_end().to_owned()
+        })
+        .collect();
+    written.join("\n")
+}

@@ -1,0 +1,334 @@
+//! The administration's API: JSON under `/api/v1`, on a Unix socket that only the server's user can open.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post, put},
+};
+use lanyard_engine::{CommandRefused, Engine, UserRefused};
+use lanyard_mdm::document::{self, Limits};
+use lanyard_policy::Secret;
+use lanyard_store::{CommandSummary, Enrollment, StoreError, User};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// A profile to install is the largest thing that an operator sends.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+const PAGE: u64 = 100;
+
+/// Everything that an operator may ask of us.
+pub fn router(engine: Engine) -> Router {
+    let api = Router::new()
+        .route("/users", get(users).post(add_user))
+        .route("/users/{name}", delete(remove_user))
+        .route("/users/{name}/password", put(set_password))
+        .route("/users/{name}/disabled", put(set_disabled))
+        .route("/devices", get(devices))
+        .route("/devices/{id}", get(device))
+        .route("/devices/{id}/commands", get(commands).post(send_command))
+        .route("/devices/{id}/push", post(push))
+        .route("/commands/{uuid}", get(command).delete(cancel_command));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(metrics))
+        .nest("/api/v1", api)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(engine)
+}
+
+/// What is asked for is not done: a status and `{"error": "…"}`.
+struct Failure(StatusCode, String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl Failure {
+    fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Self(status, text)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+}
+
+impl From<UserRefused> for Failure {
+    fn from(error: UserRefused) -> Self {
+        let status = match error {
+            UserRefused::NameTaken => StatusCode::CONFLICT,
+            UserRefused::Unknown => StatusCode::NOT_FOUND,
+            UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<CommandRefused> for Failure {
+    fn from(error: CommandRefused) -> Self {
+        let status = match error {
+            CommandRefused::Invalid(_) | CommandRefused::Unsendable(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
+                StatusCode::NOT_FOUND
+            }
+            CommandRefused::CheckedOut(_)
+            | CommandRefused::NoUnlockToken(_)
+            | CommandRefused::TooLate { .. } => StatusCode::CONFLICT,
+            CommandRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, &error)
+    }
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    after: Option<String>,
+    limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct NewUser {
+    name: String,
+    display_name: Option<String>,
+    password: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+struct Password {
+    password: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+struct Disabled {
+    disabled: bool,
+}
+
+fn secret(mut password: Zeroizing<String>) -> Secret {
+    Secret::new(std::mem::take(&mut *password))
+}
+
+async fn users(
+    State(engine): State<Engine>,
+    Query(page): Query<Paging>,
+) -> Result<Json<Value>, Failure> {
+    let users = engine
+        .users(page.after.as_deref(), page.limit.unwrap_or(PAGE))
+        .await?;
+    Ok(Json(
+        json!({ "users": users.iter().map(user_json).collect::<Vec<_>>() }),
+    ))
+}
+
+async fn add_user(
+    State(engine): State<Engine>,
+    Json(new): Json<NewUser>,
+) -> Result<StatusCode, Failure> {
+    let display_name = new.display_name.as_deref().unwrap_or(&new.name);
+    engine
+        .add_user(&new.name, display_name, secret(new.password))
+        .await?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn remove_user(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Failure> {
+    engine.remove_user(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_password(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Json(new): Json<Password>,
+) -> Result<StatusCode, Failure> {
+    engine.set_password(&name, secret(new.password)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_disabled(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Json(new): Json<Disabled>,
+) -> Result<StatusCode, Failure> {
+    engine.set_disabled(&name, new.disabled).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn devices(
+    State(engine): State<Engine>,
+    Query(page): Query<Paging>,
+) -> Result<Json<Value>, Failure> {
+    let devices = engine
+        .devices(page.after.as_deref(), page.limit.unwrap_or(PAGE))
+        .await?;
+    Ok(Json(
+        json!({ "devices": devices.iter().map(device_json).collect::<Vec<_>>() }),
+    ))
+}
+
+async fn device(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let Some(device) = engine.device(&id).await? else {
+        return Err(CommandRefused::UnknownDevice(id).into());
+    };
+    let commands = engine.commands(&id, PAGE).await?;
+    let mut shown = device_json(&device);
+    shown["commands"] = commands.iter().map(command_json).collect();
+    Ok(Json(shown))
+}
+
+async fn commands(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Query(page): Query<Paging>,
+) -> Result<Json<Value>, Failure> {
+    let commands = engine.commands(&id, page.limit.unwrap_or(PAGE)).await?;
+    Ok(Json(
+        json!({ "commands": commands.iter().map(command_json).collect::<Vec<_>>() }),
+    ))
+}
+
+/// The body is the property list under `Command`: `RequestType` and its keys.
+async fn send_command(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let request = document::read(&body, Limits::bytes(BODY_LIMIT))
+        .map_err(|error| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
+    let uuid = engine.send_command(&id, &request, "operator").await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "uuid": uuid.to_string() })),
+    ))
+}
+
+async fn command(
+    State(engine): State<Engine>,
+    Path(uuid): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let commands = engine.command(&uuid).await?;
+    if commands.is_empty() {
+        return Err(CommandRefused::UnknownCommand(uuid).into());
+    }
+    let shown = commands.iter().map(|command| {
+        let mut shown = command_json(&command.summary);
+        // What was sent may hold an unlock token or a PIN, and is not shown. What came back is what the operator asked for.
+        shown["result"] = command
+            .result
+            .as_ref()
+            .map(|result| String::from_utf8_lossy(result).into_owned())
+            .into();
+        shown
+    });
+    Ok(Json(json!({ "commands": shown.collect::<Vec<_>>() })))
+}
+
+async fn cancel_command(
+    State(engine): State<Engine>,
+    Path(uuid): Path<String>,
+) -> Result<StatusCode, Failure> {
+    engine.cancel_command(&uuid).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
+    engine.push(&id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Prometheus' text format.
+async fn metrics(State(engine): State<Engine>) -> Response {
+    let text = format!(
+        "# HELP lanyard_binary_plists_refused_total Binary property lists from devices, each answered 400.\n\
+         # TYPE lanyard_binary_plists_refused_total counter\n\
+         lanyard_binary_plists_refused_total {}\n",
+        engine.binary_plists_refused()
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn user_json(user: &User) -> Value {
+    json!({
+        "name": user.name,
+        "display_name": user.display_name,
+        "disabled": user.disabled,
+        "created_at": seconds(user.created_at),
+        "changed_at": seconds(user.changed_at),
+    })
+}
+
+fn device_json(device: &Enrollment) -> Value {
+    let facts = &device.facts;
+    json!({
+        "id": device.id,
+        "state": device.state.as_str(),
+        "person": { "directory": device.directory, "id": device.person_id, "name": device.person_name },
+        "serial": facts.serial,
+        "product": facts.product,
+        "model": facts.model,
+        "model_name": facts.model_name,
+        "device_name": facts.device_name,
+        "os_version": facts.os_version,
+        "build_version": facts.build_version,
+        "imei": facts.imei,
+        "meid": facts.meid,
+        "topic": device.topic,
+        "certificate_sha256": device.certificate,
+        "session": device.session_id.map(|id| id.to_string()),
+        "has_push_tokens": device.has_push_tokens,
+        "has_unlock_token": device.has_unlock_token,
+        "token_updates": device.token_updates,
+        "created_at": seconds(device.created_at),
+        "enrolled_at": device.enrolled_at.map(seconds),
+        "last_seen_at": device.last_seen_at.map(seconds),
+        "checked_out_at": device.checked_out_at.map(seconds),
+        "last_push_at": device.last_push_at.map(seconds),
+        "last_push_result": device.last_push_result,
+    })
+}
+
+fn command_json(command: &CommandSummary) -> Value {
+    json!({
+        "uuid": command.uuid,
+        "device": command.enrollment_id,
+        "request_type": command.request_type,
+        "state": command.state.as_str(),
+        "origin": command.origin,
+        "created_at": seconds(command.created_at),
+        "sent_at": command.sent_at.map(seconds),
+        "not_now_count": command.not_now_count,
+        "completed_at": command.completed_at.map(seconds),
+        "error": command.error,
+    })
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> impl Serialize {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,104 @@
+//! HTTP towards devices and persons: reads requests, proves nothing, decides nothing; that is the engine's.
+
+mod admin;
+mod enroll;
+mod mdm;
+pub mod paths;
+mod scep;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use lanyard_engine::{Engine, Refusal, RefusalKind};
+use lanyard_pki::seal::MacKey;
+
+pub use admin::router as admin_router;
+
+use crate::configuration::Limits;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The use cases.
+    pub engine: Engine,
+    /// Shown on the enrollment page.
+    pub organization: Arc<str>,
+    /// Proves that a sign-in form is ours.
+    pub forms: MacKey,
+}
+
+/// Where a request comes from, put into its extensions by whoever accepted the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote(pub IpAddr);
+
+/// Everything that devices and persons may ask of us.
+pub fn device_router(shared: Shared, limits: &Limits) -> Router {
+    let small = DefaultBodyLimit::max(limits.scep_bytes);
+    let scep_routes = Router::new()
+        .route(paths::SCEP, get(scep::get).post(scep::post))
+        .route(
+            &format!("{}/", paths::SCEP),
+            get(scep::get).post(scep::post),
+        )
+        .route(
+            &format!("{}/pkiclient.exe", paths::SCEP),
+            get(scep::get).post(scep::post),
+        )
+        .route(
+            &format!("{}/cgi-bin/pkiclient.exe", paths::SCEP),
+            get(scep::get).post(scep::post),
+        )
+        .layer(small);
+    let enrollment_routes = Router::new()
+        .route(paths::ENROLL, get(enroll::page).post(enroll::sign_in))
+        .route(paths::STYLE, get(enroll::style))
+        .route(paths::PROFILE_SERVICE, post(mdm::enrollment_message))
+        .layer(small);
+    let management_routes = Router::new()
+        .route(paths::CHECK_IN, put(mdm::check_in))
+        .route(paths::CONNECT, put(mdm::connect))
+        .layer(DefaultBodyLimit::max(limits.mdm_bytes));
+    Router::new()
+        .route(
+            "/",
+            get(|| async { axum::response::Redirect::temporary(paths::ENROLL) }),
+        )
+        .merge(scep_routes)
+        .merge(enrollment_routes)
+        .merge(management_routes)
+        .with_state(shared)
+}
+
+/// A refusal as a device sees it: a status and one short line, the same for every reason. Never 401.
+fn refused(what: &'static str, refusal: &Refusal) -> Response {
+    let (status, text) = match refusal.kind() {
+        RefusalKind::BadRequest => (StatusCode::BAD_REQUEST, "the request was not accepted\n"),
+        RefusalKind::Forbidden => (StatusCode::FORBIDDEN, "this device may not be enrolled\n"),
+        RefusalKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "try again later\n"),
+        RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n"),
+    };
+    if refusal.kind() == RefusalKind::Internal {
+        tracing::error!(what, reason = %refusal, "failed");
+    } else {
+        tracing::warn!(what, reason = %refusal, status = status.as_u16(), "refused");
+    }
+    (status, [(header::CONTENT_TYPE, "text/plain")], text).into_response()
+}
+
+/// A binary answer with its content type, kept by nobody on the way.
+fn binary(content_type: &'static str, body: Vec<u8>) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        body,
+    )
+        .into_response()
+}

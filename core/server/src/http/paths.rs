@@ -1,0 +1,14 @@
+//! The paths of the device listener. They stand in profiles on devices: a path that was once served stays.
+
+/// The page where a person signs in.
+pub const ENROLL: &str = "/enroll";
+/// Its style sheet.
+pub const STYLE: &str = "/enroll/style.css";
+/// Phases 2 and 3.
+pub const PROFILE_SERVICE: &str = "/enroll/profile";
+/// SCEP for devices.
+pub const SCEP: &str = "/scep/device";
+/// Check-in.
+pub const CHECK_IN: &str = "/mdm/checkin";
+/// Commands.
+pub const CONNECT: &str = "/mdm/connect";

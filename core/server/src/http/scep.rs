@@ -1,0 +1,68 @@
+//! SCEP over HTTP (RFC 8894, 4). Clients are particular: content types letter by letter, 200 for every CertRep, no
+//! demands on their headers.
+
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use lanyard_engine::PkiAnswer;
+use lanyard_scep::{Operation, operation, pki_message};
+
+use super::{Shared, binary, refused};
+
+pub(super) async fn get(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    match operation(&query) {
+        Ok(Operation::GetCaCaps) => (
+            [(header::CONTENT_TYPE, "text/plain")],
+            shared.engine.scep_capabilities(),
+        )
+            .into_response(),
+        Ok(Operation::GetCaCert) => {
+            let authorities = shared.engine.scep_authorities();
+            (
+                [(header::CONTENT_TYPE, authorities.content_type)],
+                authorities.body,
+            )
+                .into_response()
+        }
+        Ok(Operation::PkiOperation) => match pki_message(&query) {
+            Ok(message) => pki_operation(&shared, &message).await,
+            Err(error) => bad_request(&error),
+        },
+        Err(error) => bad_request(&error),
+    }
+}
+
+pub(super) async fn post(
+    State(shared): State<Shared>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Response {
+    let query = query.unwrap_or_default();
+    // A POST that names no operation means PKIOperation.
+    match operation(&query) {
+        Ok(Operation::PkiOperation) => pki_operation(&shared, &body).await,
+        Err(_) if !query.contains("operation=") => pki_operation(&shared, &body).await,
+        Ok(Operation::GetCaCaps | Operation::GetCaCert) => {
+            (StatusCode::BAD_REQUEST, "only PKIOperation is posted\n").into_response()
+        }
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn pki_operation(shared: &Shared, message: &[u8]) -> Response {
+    match shared.engine.pki_operation(message).await {
+        Ok(PkiAnswer::CertRep(answer)) => binary("application/x-pki-message", answer),
+        Ok(PkiAnswer::NotAMessage) => {
+            (StatusCode::BAD_REQUEST, "not a pkiMessage\n").into_response()
+        }
+        Err(refusal) => refused("scep", &refusal),
+    }
+}
+
+fn bad_request(error: &dyn std::error::Error) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+}

@@ -1,0 +1,181 @@
+//! Accepts connections: TLS for devices, a Unix socket for operators.
+
+use std::{
+    fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{Request, body::Incoming};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::{http::Remote, secrets::FileError};
+
+/// How long a client may take for its handshake, and for the head of a request.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long requests under way may take once the server is told to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Request heads: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
+const HEAD: usize = 64 * 1024;
+
+/// The TLS side of the device listener.
+///
+/// # Errors
+/// [`FileError::Content`]
+pub(crate) fn tls(
+    certificate: &Path,
+    certificate_pem: &[u8],
+    key: &Path,
+    key_pem: &[u8],
+) -> Result<TlsAcceptor, FileError> {
+    let chain = CertificateDer::pem_slice_iter(certificate_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| FileError::content(certificate, &error))?;
+    let private =
+        PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| FileError::content(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| FileError::content(certificate, &error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| FileError::content(certificate, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Serves devices until `stop` turns true, and then lets requests under way finish.
+pub(crate) async fn serve_devices(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    router: Router,
+    connections: usize,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
+        let (stream, remote) = tokio::select! {
+            () = told_to_stop(&mut stop) => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause_after(&error).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => serve(stream, remote, router, watcher, place).await,
+                Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
+                Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(FAREWELL, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    remote: SocketAddr,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+    place: OwnedSemaphorePermit,
+) {
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Remote(remote.ip()));
+        request
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD as u32)
+        .max_concurrent_streams(64);
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%remote, error, "connection ended");
+    }
+    drop(place);
+}
+
+/// Serves operators until `stop` turns true. The socket is the owner's alone; one that a killed server left is replaced.
+///
+/// # Errors
+/// The socket cannot be made.
+pub(crate) async fn serve_operators(
+    socket: &Path,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let listener = bind_socket(socket).await?;
+    let socket = socket.to_owned();
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { told_to_stop(&mut stop).await });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the administration's socket failed");
+        }
+        let _ = fs::remove_file(socket);
+    });
+    Ok(())
+}
+
+async fn bind_socket(socket: &Path) -> io::Result<UnixListener> {
+    if tokio::net::UnixStream::connect(socket).await.is_ok() {
+        let text = format!("{}: another server answers here", socket.display());
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+    }
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Waits until the server is to stop; a server that is gone counts as stopping.
+pub(crate) async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
+/// Out of file descriptors, say: trying again at once would only burn the processor.
+async fn pause_after(error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}

@@ -1,0 +1,5 @@
+//! The `lanyard` command. All of it is in the library.
+
+fn main() -> std::process::ExitCode {
+    lanyard_server::cli::main()
+}

@@ -1,0 +1,135 @@
+//! `lanyard serve`: everything that runs, in one function.
+
+use std::{io, path::Path, sync::Arc};
+
+use lanyard_pki::seal::SealingKey;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    assembly::{self, AssemblyError},
+    configuration::{Configuration, ConfigurationError},
+    http::{self, Shared, paths},
+    listener,
+    secrets::{self, FileError},
+};
+
+/// The server does not start, or stops.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// What it names.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The address or the socket is not free.
+    #[error(
+        "cannot listen on {at}: {error}; see server.listen and server.admin_socket in lanyard.toml"
+    )]
+    Listen {
+        /// Where.
+        at: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("signals cannot be received")]
+    Signal(#[source] io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM. `ready` is called with the enrollment link once devices are answered.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeError> {
+    let configuration = Configuration::load(data)?;
+    let cannot_listen = |at: String| move |error| ServeError::Listen { at, error };
+
+    let address = configuration.server.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(cannot_listen(address.to_string()))?;
+    let port = listener
+        .local_addr()
+        .map_err(cannot_listen(address.to_string()))?
+        .port();
+    let base = base_url(&configuration, port);
+    let engine = assembly::engine(&configuration, &base).await?;
+    let acceptor = tls_acceptor(&configuration)?;
+
+    let shared = Shared {
+        engine: engine.clone(),
+        organization: Arc::from(configuration.server.organization.as_str()),
+        // Forms need no memory beyond the process: a page that was open over a restart is offered again.
+        forms: SealingKey::generate().derive("sign-in forms"),
+    };
+    let devices = http::device_router(shared, &configuration.limits);
+    let (stop, stopped) = watch::channel(false);
+
+    let socket = configuration.path(&configuration.server.admin_socket);
+    listener::serve_operators(&socket, http::admin_router(engine.clone()), stopped.clone())
+        .await
+        .map_err(cannot_listen(socket.display().to_string()))?;
+    let pushing = tokio::spawn({
+        let mut stopped = stopped.clone();
+        async move {
+            engine
+                .push_until(async move { listener::told_to_stop(&mut stopped).await })
+                .await;
+        }
+    });
+    let serving = tokio::spawn(listener::serve_devices(
+        listener,
+        acceptor,
+        devices,
+        configuration.limits.connections,
+        stopped,
+    ));
+
+    let link = format!("{base}{}", paths::ENROLL);
+    tracing::info!(listen = %address, port, link, "serving");
+    ready(&link);
+    until_told_to_stop().await.map_err(ServeError::Signal)?;
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    let _ = serving.await;
+    let _ = pushing.await;
+    Ok(())
+}
+
+fn base_url(configuration: &Configuration, port: u16) -> String {
+    let server = &configuration.server;
+    match (&server.public_url, port) {
+        (Some(url), _) => url.clone(),
+        (None, 443) => format!("https://{}", server.name),
+        (None, port) => format!("https://{}:{port}", server.name),
+    }
+}
+
+fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, FileError> {
+    let certificate = configuration.path(&configuration.tls.certificate);
+    let key = configuration.path(&configuration.tls.key);
+    listener::tls(
+        &certificate,
+        &secrets::read(&certificate)?,
+        &key,
+        &secrets::read_secret(&key)?,
+    )
+}
+
+async fn until_told_to_stop() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
