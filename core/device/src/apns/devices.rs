@@ -44,18 +44,26 @@ async fn converse(stream: TlsStream<TcpStream>, service: &Service) -> io::Result
         while let Some(message) = wire::read(&mut reader).await? {
             match message {
                 FromDevice::Received { id } => service.received(&token, id),
-                FromDevice::Unregister => return service.unregister(&token),
+                FromDevice::Unregister => return Ok(true),
                 FromDevice::Register { .. } => {
                     return Err(io::Error::other("a device must register once"));
                 }
             }
         }
-        Ok(())
+        Ok(false)
     };
-    tokio::select! {
-        ended = listen => ended,
-        ended = tell(&mut writer, notifications) => ended,
+    let unregisters = tokio::select! {
+        ended = listen => ended?,
+        ended = tell(&mut writer, notifications) => {
+            ended?;
+            false
+        }
+    };
+    if unregisters {
+        service.unregister(&token)?;
+        wire::write(&mut writer, &ToDevice::Unregistered).await?;
     }
+    Ok(())
 }
 
 /// Writes each notification as it comes. The first may have been kept from before, and have expired since.

@@ -8,7 +8,7 @@ use lanyard_mdm::{DeviceToken, PushMagic};
 use lanyard_pki::{Certificate, CertificateError};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncBufRead, AsyncWrite, BufReader, ReadHalf, WriteHalf};
+use tokio::io::{BufReader, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -46,6 +46,8 @@ struct Device {
     token: watch::Sender<DeviceToken>,
     wakes: mpsc::Sender<PushMagic>,
     unregister: mpsc::Receiver<()>,
+    /// Whether the token is to be given up, on the next connection if this one breaks.
+    leaving: bool,
 }
 
 type Reader = BufReader<ReadHalf<TlsStream<TcpStream>>>;
@@ -116,6 +118,7 @@ impl Subscription {
             token: token_sender,
             wakes: wake_sender,
             unregister: unregister_receiver,
+            leaving: false,
         };
         Ok(Subscription {
             token,
@@ -136,7 +139,8 @@ impl Subscription {
         self.wakes.recv().await
     }
 
-    /// Gives the token up, as an erased device does; pushes to it are refused from then on.
+    /// Gives the token up, as an erased device does; pushes to it are refused from then on. Takes as long as it takes to
+    /// reach the simulated APNs.
     pub async fn unregister(mut self) {
         // If the task has ended, there is no token to give up.
         let _ = self.unregister.send(()).await;
@@ -172,34 +176,41 @@ impl Device {
         }
     }
 
-    /// Passes wake-ups on. `Ok` when nobody wants them any more, an error when the connection broke.
-    async fn converse(
-        &mut self,
-        reader: &mut (impl AsyncBufRead + Unpin),
-        writer: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<()> {
-        let wakes = &self.wakes;
-        let listen = async {
-            while let Some(message) = wire::read(reader).await? {
-                let ToDevice::Notification { id, mdm } = message else {
-                    return Err(io::Error::other("a token came unasked"));
-                };
-                if wakes.send(PushMagic::new(mdm)).await.is_err() {
-                    return Ok(());
-                }
-                wire::write(writer, &FromDevice::Received { id }).await?;
+    /// `Ok` when nobody wants to be woken any more, an error when the connection broke.
+    async fn converse(&mut self, reader: &mut Reader, writer: &mut Writer) -> io::Result<()> {
+        if !self.leaving {
+            tokio::select! {
+                ended = pass_on(reader, writer, &self.wakes) => return ended,
+                _ = self.unregister.recv() => self.leaving = true,
             }
-            Err(io::ErrorKind::UnexpectedEof.into())
-        };
-        tokio::select! {
-            ended = listen => return ended,
-            _ = self.unregister.recv() => {}
         }
         wire::write(writer, &FromDevice::Unregister).await?;
-        // The end of the stream says that the token is dead.
-        while wire::read::<ToDevice>(reader).await?.is_some() {}
-        Ok(())
+        loop {
+            match wire::read(reader).await? {
+                Some(ToDevice::Unregistered) => return Ok(()),
+                Some(_) => {}
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
     }
+}
+
+/// Passes wake-ups on and confirms them. `Ok` when nobody takes them.
+async fn pass_on(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    wakes: &mpsc::Sender<PushMagic>,
+) -> io::Result<()> {
+    while let Some(message) = wire::read(reader).await? {
+        let ToDevice::Notification { id, mdm } = message else {
+            return Err(io::Error::other("a token came unasked"));
+        };
+        if wakes.send(PushMagic::new(mdm)).await.is_err() {
+            return Ok(());
+        }
+        wire::write(writer, &FromDevice::Received { id }).await?;
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
 }
 
 impl Courier {

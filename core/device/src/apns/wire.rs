@@ -28,6 +28,8 @@ pub(super) enum ToDevice {
     Registered { token: String },
     /// A notification: its identifier, and the push magic.
     Notification { id: String, mdm: String },
+    /// The token is dead. The connection ends.
+    Unregistered,
 }
 
 /// Reads one line; `None` at the end of the stream.
