@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+const OWNER: u32 = 0o600;
+
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
@@ -24,7 +26,7 @@ pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()>
     let beside = Path::new(&beside);
     let mode = match readers {
         Readers::All => 0o644,
-        Readers::Owner => 0o600,
+        Readers::Owner => OWNER,
     };
     let written = create(beside, mode).and_then(|mut file| {
         file.write_all(contents)?;
@@ -38,6 +40,15 @@ pub fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()>
             Err(error)
         }
     }
+}
+
+/// Opens a file to append to, made if there is none, that only the owner can read.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(OWNER)
+        .open(path)
 }
 
 fn create(path: &Path, mode: u32) -> io::Result<File> {

@@ -1,6 +1,6 @@
 //! The record: evidence of every registration, push and delivery, one JSON object a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::milliseconds;
 use super::tokens::append_line;
+use crate::file;
 
 /// One line of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +56,7 @@ pub(super) struct Record(Mutex<File>);
 
 impl Record {
     pub(super) fn open(path: &Path) -> io::Result<Record> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(Record(Mutex::new(file)))
+        Ok(Record(Mutex::new(file::append(path)?)))
     }
 
     /// Writes one entry. A record that cannot be written is a lost piece of evidence and no reason to stop.

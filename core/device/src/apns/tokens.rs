@@ -1,10 +1,12 @@
 //! The tokens given out, kept in a file so that they outlive the simulator: a device that is away must stay reachable.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::file;
 
 /// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +37,7 @@ impl Tokens {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok((Tokens(file), changes))
+        Ok((Tokens(file::append(path)?), changes))
     }
 
     pub(super) fn append(&mut self, change: &Change) -> io::Result<()> {
