@@ -15,6 +15,36 @@
 //! | BER, as devices send it, to DER | [`ber`] |
 //! | encryption at rest | [`seal`] |
 //! | PKCS#12 files | [`pkcs12`] |
+//!
+//! ```
+//! use std::time::{Duration, UNIX_EPOCH};
+//! use lanyard_pki::{Authority, KeyUsage, Name, NameAttribute, PrivateKey, Strength, Template};
+//!
+//! let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+//! let root = Template {
+//!     subject: Name::new(&[(NameAttribute::CommonName, "Example root")]),
+//!     serial: [1; 16],
+//!     not_before: now,
+//!     not_after: now + Duration::from_secs(86_400),
+//!     key_usage: KeyUsage::KEY_CERT_SIGN,
+//!     extended_key_usage: Vec::new(),
+//!     alternative_names: Vec::new(),
+//!     authority: Some(0),
+//! };
+//! let authority = Authority::self_signed(PrivateKey::generate_p256()?, &root)?;
+//! let device = Template {
+//!     subject: Name::new(&[(NameAttribute::CommonName, "iPhone")]),
+//!     serial: [2; 16],
+//!     key_usage: KeyUsage::DIGITAL_SIGNATURE,
+//!     authority: None,
+//!     ..root
+//! };
+//! let key = PrivateKey::generate_p256()?;
+//! let certificate = authority.danger_issue(&device, key.public_key())?;
+//! certificate.verify_signed_by(authority.key().public_key(), Strength::Modern)?;
+//! assert_eq!(certificate.subject().to_string(), "CN=iPhone");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod asn1;

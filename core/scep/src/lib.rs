@@ -13,7 +13,37 @@
 //! ```
 //!
 //! Every step that fails gives a [`Refusal`], which says whether it can be answered as a CertRep
-//! ([`Endpoint::failure`]) or only by the transport.
+//! ([`Endpoint::failure`]) or only by the transport. A server is these two arms:
+//!
+//! ```
+//! # use std::{error::Error, time::SystemTime};
+//! # use lanyard_scep::{Authenticated, CertificateProfile, ChallengeKey, Endpoint, Refusal};
+//! # fn serve(
+//! #     endpoint: &Endpoint,
+//! #     challenges: &ChallengeKey,
+//! #     decide: impl Fn(&Authenticated) -> CertificateProfile,
+//! #     message: &[u8],
+//! #     (serial, nonce, now): ([u8; 16], [u8; 16], SystemTime),
+//! # ) -> Result<Vec<u8>, Box<dyn Error>> {
+//! let heard = endpoint
+//!     .receive(message)
+//!     .and_then(|request| request.authenticate(challenges, now));
+//! match heard {
+//!     Ok(authenticated) => {
+//!         let profile = decide(&authenticated);
+//!         let authorized = authenticated.approve(profile);
+//!         let certificate = endpoint.issue(&authorized, serial, now)?;
+//!         let exchange = authorized.request().exchange();
+//!         Ok(endpoint.success(exchange, &certificate, nonce, now)?)
+//!     }
+//!     Err(Refusal::Failed { exchange, reason }) => {
+//!         let (info, text) = (reason.fail_info(), reason.fail_text());
+//!         Ok(endpoint.failure(&exchange, info, text, nonce, now)?)
+//!     }
+//!     Err(refusal @ Refusal::Unanswerable(_)) => Err(refusal.into()), // 400
+//! }
+//! # }
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod challenge;

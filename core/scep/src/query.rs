@@ -70,20 +70,27 @@ pub fn pki_message(query: &str) -> Result<Vec<u8>, QueryError> {
             .copied()
             .filter(|octet| !octet.is_ascii_whitespace()),
     );
-    let with_plus = || {
-        decode(
-            text.iter()
-                .map(|&octet| if octet == b' ' { b'+' } else { octet })
-                .filter(|o| !o.is_ascii_whitespace()),
-        )
-    };
-    match without_space {
-        Ok(message) if message.first() == Some(&0x30) => Ok(message),
-        other => match with_plus() {
-            Ok(message) if message.first() == Some(&0x30) => Ok(message),
-            _ => other,
-        },
+    if !text.contains(&b' ') || is_whole(&without_space) {
+        return without_space;
     }
+    let with_plus = decode(
+        text.iter()
+            .map(|&octet| if octet == b' ' { b'+' } else { octet })
+            .filter(|octet| !octet.is_ascii_whitespace()),
+    );
+    if is_whole(&with_plus) {
+        with_plus
+    } else {
+        without_space
+    }
+}
+
+/// Four spaces can be left out of base64, and something comes out; that it is one ASN.1 element tells whether they were
+/// folded lines or lost pluses.
+fn is_whole(message: &Result<Vec<u8>, QueryError>) -> bool {
+    message
+        .as_ref()
+        .is_ok_and(|message| lanyard_pki::ber::normalise(message).is_ok())
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
@@ -140,6 +147,8 @@ mod tests {
 
     #[test]
     fn every_way_of_writing_base64_is_read() {
+        const LOST_TWO: &[u8] = &[0x30, 6, 4, 4, 0, 0, 0xfb, 0xef];
+        const LOST_FOUR: &[u8] = &[0x30, 7, 4, 5, 0, 0, 0xfb, 0xef, 0xbe];
         // 30 fb ff = "MPv/" in the standard alphabet, "MPv_" in the URL one; 30 fb e0 = "MPvg"; 30 ef be = "MO++".
         for (query, message) in [
             (
@@ -152,7 +161,8 @@ mod tests {
             ("message=MP%0Av%0D%0A/", &[0x30, 0xfb, 0xff]),
             ("message=MO++", &[0x30, 0xef, 0xbe]),
             ("message=MO%2B%2B", &[0x30, 0xef, 0xbe]),
-            ("message=MO%20%20", &[0x30, 0xef, 0xbe]),
+            ("message=MAYEBAAA%20%208=", LOST_TWO),
+            ("message=MAcEBQAA    ", LOST_FOUR),
             ("message=MAA=", &[0x30, 0x00]),
             ("message=MAA%3D", &[0x30, 0x00]),
             ("message=MAA", &[0x30, 0x00]),
