@@ -4,16 +4,33 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the push notification service, and how devices wait on it | [`apns`] |
+//! | a device before it is managed | [`device`] |
+//! | enrollment, phase by phase | [`enroll`](mod@enroll) |
+//! | a managed device: woken, commanded | [`manage`] |
 //! | a device's state and its answers to commands | [`model`] |
+//! | what a device may be told to do wrong | [`mischief`], [`model::Behaviour`] |
+//! | what a device leaves as evidence, and reads after a restart | [`journal`] |
+//! | many devices at once | [`fleet`] |
+//! | the push notification service, and how devices wait on it | [`apns`] |
 //! | factory identities, in place of Apple's | [`factory`] |
+//! | whom a device believes | [`trust`] |
+//! | HTTPS | [`http`] |
 //! | files that are replaced as a whole | [`file`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod apns;
 mod certificates;
+pub mod device;
+pub mod enroll;
 pub mod factory;
 pub mod file;
+pub mod fleet;
 mod hex;
+pub mod http;
+pub mod journal;
+pub mod manage;
+pub mod mischief;
 pub mod model;
+mod tls;
+pub mod trust;

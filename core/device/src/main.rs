@@ -1,5 +1,7 @@
 //! `lanyard-device`: the simulated APNs and simulated devices as processes of their own.
 
+mod devices;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use clap::{Parser, Subcommand};
 use lanyard_device::apns::{Settings, Simulator};
 use lanyard_device::factory::Factory;
 use tokio::signal::unix::{SignalKind, signal};
+
+use devices::{EnrollArguments, ResumeArguments};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -41,6 +45,10 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Enroll devices, and have them managed until SIGINT or SIGTERM.
+    Enroll(EnrollArguments),
+    /// Go on with the devices of a state directory that are under management.
+    Resume(ResumeArguments),
 }
 
 fn any_port() -> SocketAddr {
@@ -69,6 +77,8 @@ async fn main() -> ExitCode {
             .await
         }
         Command::Factory { dir } => make_factory(dir),
+        Command::Enroll(arguments) => until_stopped(devices::enroll(arguments)).await,
+        Command::Resume(arguments) => until_stopped(devices::resume(arguments)).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,19 +90,32 @@ async fn main() -> ExitCode {
 }
 
 async fn run_apns(settings: Settings) -> Result<(), Failure> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let simulator = Simulator::start(&settings).await?;
     let announcement = simulator.announcement();
     say(&format!(
         "simulated APNs: push {}, devices {}, topic {}",
         announcement.push_address, announcement.device_address, announcement.topic
     ))?;
+    stopped().await?;
+    simulator.stop().await;
+    Ok(())
+}
+
+/// Work that ends when it is done, or when somebody ends the process: what devices know is in their directories by then.
+async fn until_stopped(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::select! {
+        done = work => done,
+        stopped = stopped() => stopped,
+    }
+}
+
+async fn stopped() -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    simulator.stop().await;
     Ok(())
 }
 

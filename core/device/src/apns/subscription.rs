@@ -16,8 +16,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::tls;
 use super::wire::{self, FromDevice, ToDevice};
+use crate::tls;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -68,7 +68,7 @@ impl Courier {
         Ok(Courier {
             name: ServerName::try_from(host.to_owned()).map_err(|_| error())?,
             address: address.to_owned(),
-            tls: tls::device(&Certificate::many_from_pem(ca)?)?,
+            tls: Arc::new(tls::client(&Certificate::many_from_pem(ca)?)?),
         })
     }
 
@@ -131,6 +131,11 @@ impl Subscription {
     /// The token, for TokenUpdate. It changes only if the simulated APNs has lost its memory in between.
     pub fn token(&self) -> DeviceToken {
         self.token.borrow().clone()
+    }
+
+    /// The token whenever it changes.
+    pub fn tokens(&self) -> watch::Receiver<DeviceToken> {
+        self.token.clone()
     }
 
     /// Waits for the next wake-up: the push magic in it. Nothing is lost when this is cancelled. `None` after

@@ -1,15 +1,15 @@
-//! TLS of the two listeners and of the devices that connect to one of them.
+//! TLS of the two listeners.
 
 use std::sync::Arc;
 
 use lanyard_pki::Certificate;
-use rustls::crypto::CryptoProvider;
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::simulator::StartError;
 use crate::certificates::Identity;
+use crate::tls::{provider, roots};
 
 /// HTTP/2 with a push certificate that `authority` issued.
 pub(super) fn providers(
@@ -33,31 +33,6 @@ pub(super) fn devices(server: &Identity) -> Result<Arc<ServerConfig>, StartError
         .with_no_client_auth()
         .with_single_cert(chain(server), key(server)?)?;
     Ok(Arc::new(config))
-}
-
-/// A device, which trusts these authorities.
-pub(super) fn device<'a>(
-    trusted: impl IntoIterator<Item = &'a Certificate>,
-) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(trusted)?)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-fn roots<'a>(
-    certificates: impl IntoIterator<Item = &'a Certificate>,
-) -> Result<RootCertStore, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(CertificateDer::from(certificate.der().to_vec()))?;
-    }
-    Ok(roots)
 }
 
 fn chain(identity: &Identity) -> Vec<CertificateDer<'static>> {
