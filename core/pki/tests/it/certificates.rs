@@ -151,23 +151,6 @@ fn keys_that_make_checking_an_attack_verify_nothing() {
 }
 
 #[test]
-fn curves_other_than_the_known_verify_nothing() {
-    let der = Node::parse(EC.certificate.der());
-    let mut other = der.clone();
-    // secp256k1 by its name: 1.3.132.0.10
-    *other.at(&[0, 6, 0, 1]).contents() = vec![0x2b, 0x81, 0x04, 0x00, 0x0a];
-    let certificate = Certificate::from_der(&other.der()).unwrap();
-    let signature = EC.key.sign(Digest::Sha256, b"text").unwrap();
-    let verify = |certificate: &Certificate| {
-        certificate
-            .public_key()
-            .verify(Digest::Sha256, b"text", &signature, Strength::Modern)
-    };
-    assert_eq!(verify(&EC.certificate), Ok(()));
-    assert_eq!(verify(&certificate), Err(SignatureError::Algorithm));
-}
-
-#[test]
 fn what_would_come_out_otherwise_is_not_issued() {
     let two_units = Template {
         subject: Name::new(&[

@@ -5,10 +5,12 @@
 
 mod ber;
 mod certificates;
+mod desk;
 mod enveloped;
 mod identities;
 mod mutated;
-mod openssl;
+mod openssl_gives;
+mod openssl_takes;
 mod requests;
 mod signed;
 mod tlv;
