@@ -1,3 +1,8 @@
-//! Fixtures of the end-to-end tests: plugins compiled on first use. What is tested lives in `tests/tests/`.
+//! What the end-to-end tests and `cargo xtask up` stand on: programs of this workspace as processes, a whole installation on
+//! loopback, the `openssl` command line as a second opinion, and plugins compiled on first use.
 
 pub mod guests;
+pub mod openssl;
+pub mod process;
+pub mod site;
+pub mod up;

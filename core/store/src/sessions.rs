@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QuerySelect,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::entity::enrollment_session::{ActiveModel, Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::word::word_enum;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, page};
 
 word_enum! {
     /// How far a session got.
@@ -201,6 +201,27 @@ impl Store {
     pub async fn find_session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
         let row = Entity::find_by_id(id.to_string()).one(&self.reader).await?;
         row.map(Session::try_from).transpose()
+    }
+
+    /// A person's sessions, latest first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn sessions_of_person(
+        &self,
+        directory: &str,
+        person_id: &str,
+        limit: u64,
+    ) -> Result<Vec<Session>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::Directory.eq(directory))
+            .filter(Column::PersonId.eq(person_id))
+            .order_by_desc(Column::CreatedAt)
+            .limit(page(limit))
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(Session::try_from).collect()
     }
 
     /// Finds the session that a phase-2 challenge belongs to, by the challenge's SHA-256.

@@ -255,7 +255,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 8] {
+fn indexes() -> [IndexCreateStatement; 9] {
     [
         index(
             "certificate_serial",
@@ -264,6 +264,11 @@ fn indexes() -> [IndexCreateStatement; 8] {
         )
         .unique()
         .take(),
+        index(
+            "enrollment_session_person",
+            "enrollment_session",
+            &["directory", "person_id", "created_at"],
+        ),
         index("certificate_session", "certificate", &["session_id"]),
         index("certificate_enrollment", "certificate", &["enrollment_id"]),
         index("challenge_use_expiry", "challenge_use", &["expires_at"]),

@@ -1,8 +1,6 @@
 //! What ARCHITECTURE.md says, checked: who may import whom, who names which heavy dependency, and that the documents
 //! describe the tree that is there.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

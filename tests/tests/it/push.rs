@@ -1,7 +1,5 @@
 //! The push client against the simulated APNs, over loopback: HTTP/2, TLS and certificates are real, Apple is not.
 
-#![allow(clippy::unwrap_used)]
-
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
