@@ -24,9 +24,15 @@ impl Device {
     /// An iPhone as it leaves the shop. The same seed gives the same UDID, serial number and so on.
     #[must_use]
     pub fn new(seed: [u8; 16], factory: Identity, client: Client) -> Device {
+        Device::with(Facts::iphone(seed), factory, client)
+    }
+
+    /// A device with these facts, and nothing on it.
+    #[must_use]
+    pub fn with(facts: Facts, factory: Identity, client: Client) -> Device {
         let unlock_token: [u8; UNLOCK_TOKEN_LENGTH] = rand::random();
         Device {
-            model: Model::new(Facts::iphone(seed), &unlock_token),
+            model: Model::new(facts, &unlock_token),
             factory,
             client,
         }

@@ -46,7 +46,7 @@ pub(super) struct EnrollArguments {
     /// How many of them enroll at the same time.
     #[arg(long, value_name = "N", default_value_t = 8)]
     concurrency: usize,
-    /// UDID of the first device; made up if not given.
+    /// UDID of the first device; made up if not given. A device that is in the state directory enrolls again.
     #[arg(long)]
     udid: Option<String>,
     #[command(flatten)]

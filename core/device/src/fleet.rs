@@ -45,7 +45,7 @@ pub struct Recruits {
     pub credentials: Credentials,
     /// Their connections, with the authorities that they trust at first.
     pub client: Client,
-    /// The UDID of the first one, if it is not to be made up.
+    /// The UDID of the first one, if it is not to be made up. A device that has a directory already enrolls again as itself.
     pub udid: Option<String>,
     /// How many.
     pub devices: usize,
@@ -105,8 +105,7 @@ impl Fleet {
             let places = Arc::clone(&places);
             tasks.spawn(async move {
                 let place = places.acquire_owned().await;
-                let seed: [u8; 16] = rand::random();
-                let managed = fleet.recruit(&recruits, seed, number).await?;
+                let managed = fleet.recruit(&recruits, number).await?;
                 drop(place);
                 fleet.stay(managed).await
             });
@@ -148,43 +147,51 @@ impl Fleet {
         Ok(gather(tasks).await)
     }
 
-    async fn recruit(
-        &self,
-        recruits: &Arc<Recruits>,
-        seed: [u8; 16],
-        number: usize,
-    ) -> Result<Managed, Failure> {
-        let made = {
-            let recruits = Arc::clone(recruits);
-            // Its key takes a tenth of a second and more.
-            tokio::task::spawn_blocking(move || recruits.factory.issue(SystemTime::now())).await
-        };
-        let failed = |device: &str, reason: Reason| Failure {
-            device: device.to_owned(),
+    async fn recruit(&self, recruits: &Arc<Recruits>, number: usize) -> Result<Managed, Failure> {
+        let wanted = recruits.udid.as_deref().filter(|_| number == 0);
+        let name = wanted.unwrap_or("(not made yet)").to_owned();
+        let device = self.make(recruits, wanted).await;
+        let mut device = device.map_err(|reason| Failure {
+            device: name,
             reason,
-        };
-        let factory = match made {
-            Ok(Ok(identity)) => identity,
-            Ok(Err(error)) => return Err(failed("(unmade)", error.into())),
-            Err(error) => return Err(failed("(unmade)", error.into())),
-        };
-        let mut device = Device::new(seed, factory, recruits.client.clone());
-        if let Some(udid) = recruits.udid.as_ref().filter(|_| number == 0) {
-            device.model.facts.udid.clone_from(udid);
-        }
+        })?;
         device.model.behaviours.clone_from(&self.behaviours);
         let udid = device.udid().to_owned();
-        let journal = Journal::begin(&self.state, &device.model, self.echo)
-            .map_err(|error| failed(&udid, error.into()))?;
-        let invitation = Invitation {
-            link: &recruits.link,
-            credentials: &recruits.credentials,
-            courier: &self.courier,
-            told: &self.told,
+        let enrolled = async {
+            let journal = Journal::begin(&self.state, &device.model, self.echo)?;
+            let invitation = Invitation {
+                link: &recruits.link,
+                credentials: &recruits.credentials,
+                courier: &self.courier,
+                told: &self.told,
+            };
+            Ok(enroll(device, &invitation, journal).await?)
         };
-        enroll(device, &invitation, journal)
-            .await
-            .map_err(|error| failed(&udid, error.into()))
+        enrolled.await.map_err(|reason| Failure {
+            device: udid,
+            reason,
+        })
+    }
+
+    /// A new device; or, if its UDID was given and it has a directory, that one as it comes out of being erased.
+    async fn make(&self, recruits: &Arc<Recruits>, wanted: Option<&str>) -> Result<Device, Reason> {
+        let client = recruits.client.clone();
+        if let Some(folder) = wanted.map(|udid| self.state.join(udid))
+            && folder.is_dir()
+        {
+            let journal = Journal::open(&folder, self.echo)?;
+            let facts = journal.state.model.facts.clone();
+            return Ok(Device::with(facts, journal.read_factory()?, client));
+        }
+        let issuing = Arc::clone(recruits);
+        // Its key takes a tenth of a second and more.
+        let issue = move || issuing.factory.issue(SystemTime::now());
+        let factory = tokio::task::spawn_blocking(issue).await??;
+        let mut device = Device::new(rand::random(), factory, client);
+        if let Some(udid) = wanted {
+            udid.clone_into(&mut device.model.facts.udid);
+        }
+        Ok(device)
     }
 
     async fn stay(&self, managed: Managed) -> Result<Stayed, Failure> {

@@ -118,11 +118,12 @@ impl Told {
         }
     }
 
-    /// Flips the lowest bit of the octet in the middle, where the content is.
+    /// Flips the lowest bit of an octet of what is signed: that stands at the beginning, before certificates that no signature of
+    /// the message covers.
     pub(crate) fn alter(&self, mischief: Mischief, message: &mut [u8]) {
-        let middle = message.len() / 2;
+        let signed = message.len() / 8;
         if self.to(mischief)
-            && let Some(octet) = message.get_mut(middle)
+            && let Some(octet) = message.get_mut(signed)
         {
             *octet ^= 1;
         }

@@ -16,6 +16,9 @@ use crate::http::{Answer, Call};
 
 const MESSAGE_CONTENT_TYPE: &str = "application/x-pki-message";
 
+/// The sizes that Apple's client makes. Others may take as long as the server likes.
+const KEY_SIZES: [u16; 3] = [1024, 2048, 4096];
+
 /// Apple's defaults where the payload says nothing.
 const RETRIES: u32 = 3;
 const RETRY_DELAY: u32 = 10;
@@ -38,6 +41,11 @@ impl Device {
         payload: &ScepPayload,
         alter: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Identity, StepError> {
+        if !KEY_SIZES.contains(&payload.key_bits) {
+            return Err(StepError::KeySize {
+                bits: payload.key_bits,
+            });
+        }
         let takes_post = self.scep_capabilities(payload).await?;
         let authorities = self.scep_authorities(payload).await?;
         let key = generate(payload.key_bits.into()).await?;

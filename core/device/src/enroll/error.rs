@@ -104,6 +104,12 @@ pub enum StepError {
         /// Its type.
         kind: String,
     },
+    /// The profile asks for a key of a size that no device makes.
+    #[error("Keysize is {bits}; a device makes keys of 1024, 2048 or 4096 bits")]
+    KeySize {
+        /// The size asked for.
+        bits: u16,
+    },
     /// A key cannot be made.
     #[error("a key cannot be made or used")]
     Key(#[from] KeyError),
