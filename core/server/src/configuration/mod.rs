@@ -1,0 +1,242 @@
+//! `lanyard.toml`: as it is written, checked, and as it is meant.
+//!
+//! Paths in it are relative to the data directory. Every key can be overridden from the environment:
+//! `LANYARD_<SECTION>_<KEY>`, as in `LANYARD_SERVER_LISTEN=0.0.0.0:443`.
+
+mod overrides;
+mod sections;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize as _;
+use toml::Table;
+
+use overrides::{PREFIX, override_with};
+pub use sections::{
+    Configuration, Database, DeviceCa, DirectoryPlugin, Enrollment, Limits, Push, Scep,
+    ScepCompatibility, ScepMode, Server, Signing, Tls,
+};
+
+/// Name of the file in the data directory.
+pub const FILE: &str = "lanyard.toml";
+
+/// The configuration cannot be used. Every case names the file, what is wrong in it, and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The file cannot be read.
+    #[error("{file}: cannot be read ({error}); `lanyard init --data {data}` makes one")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The data directory.
+        data: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type; names the line.
+    #[error("{file}: {error}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// What is wrong and where.
+        error: String,
+    },
+    /// A value that cannot be meant.
+    #[error("{file}: {key} = {found:?} is not usable: {right}")]
+    Value {
+        /// The file.
+        file: String,
+        /// The key, with its section.
+        key: &'static str,
+        /// The value.
+        found: String,
+        /// What would be right.
+        right: &'static str,
+    },
+}
+
+impl Configuration {
+    /// Reads `lanyard.toml` in the data directory, with the environment's overrides.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`]
+    pub fn load(data: &Path) -> Result<Self, ConfigurationError> {
+        let file = data.join(FILE);
+        let name = file.display().to_string();
+        let text = fs::read_to_string(&file).map_err(|error| ConfigurationError::Unreadable {
+            file: name.clone(),
+            data: data.display().to_string(),
+            error,
+        })?;
+        Self::parse(&text, &name, data, env::vars())
+    }
+
+    fn parse(
+        text: &str,
+        file: &str,
+        data: &Path,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigurationError> {
+        let syntax = |error: String| ConfigurationError::Syntax {
+            file: file.to_owned(),
+            error,
+        };
+        // Read as it stands first, so that a mistake is shown with its line.
+        let written: Self = toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+        let overrides: Vec<(String, String)> = environment
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect();
+        let mut configuration = if overrides.is_empty() {
+            written
+        } else {
+            let mut table: Table =
+                toml::from_str(text).map_err(|error| syntax(error.to_string()))?;
+            for (name, value) in overrides {
+                override_with(&mut table, &name, &value);
+            }
+            Self::deserialize(table).map_err(|error| {
+                syntax(format!("with the overrides of the environment: {error}"))
+            })?
+        };
+        configuration.data = data.to_owned();
+        configuration.check(file)?;
+        Ok(configuration)
+    }
+
+    fn check(&self, file: &str) -> Result<(), ConfigurationError> {
+        let wrong = |key, found: &str, right| {
+            Err(ConfigurationError::Value {
+                file: file.to_owned(),
+                key,
+                found: found.to_owned(),
+                right,
+            })
+        };
+        let name = &self.server.name;
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if name.len() > 253 || !name.split('.').all(label) {
+            return wrong(
+                "server.name",
+                name,
+                "a host name such as mdm.example.com, without scheme, port or blanks",
+            );
+        }
+        if let Some(url) = &self.server.public_url
+            && (!url.starts_with("https://") || url.ends_with('/'))
+        {
+            return wrong(
+                "server.public_url",
+                url,
+                "https://mdm.example.com: https, and no slash at the end",
+            );
+        }
+        if !self.database.url.starts_with("sqlite:") {
+            return wrong("database.url", &self.database.url, "sqlite://lanyard.db");
+        }
+        if self.limits.scep_bytes < 8192 {
+            return wrong(
+                "limits.scep_bytes",
+                &self.limits.scep_bytes.to_string(),
+                "at least 8192; messages have 3 to 5 KB",
+            );
+        }
+        Ok(())
+    }
+
+    /// A path of the configuration as seen from the working directory.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.data.join(path)
+    }
+
+    /// The database's URL with its path as seen from the working directory.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        match self.database.url.strip_prefix("sqlite://") {
+            Some(path) if !path.starts_with(':') => {
+                format!("sqlite://{}", self.path(Path::new(path)).display())
+            }
+            _ => self.database.url.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    const RIGHT: &str = "[server]\nname = \"mdm.example.com\"\nlisten = \"127.0.0.1:8443\"\n";
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Configuration, String> {
+        let environment = environment
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Configuration::parse(text, "lanyard.toml", Path::new("data"), environment)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn little_is_needed_and_paths_are_in_the_data_directory() {
+        let configuration = parse(RIGHT, &[]).unwrap();
+        assert_eq!(configuration.scep.mode, ScepMode::OneRa);
+        assert_eq!(
+            configuration.path(&configuration.server.admin_socket),
+            Path::new("data/admin.sock")
+        );
+        assert_eq!(configuration.database_url(), "sqlite://data/lanyard.db");
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let environment = [
+            ("LANYARD_SERVER_LISTEN", "127.0.0.1:9"),
+            ("LANYARD_LIMITS_MDM_BYTES", "7"),
+            ("LANYARD_SHARED", "elsewhere"),
+        ];
+        let configuration = parse(RIGHT, &environment).unwrap();
+        assert_eq!(
+            configuration.server.listen,
+            SocketAddr::from(([127, 0, 0, 1], 9))
+        );
+        assert_eq!(configuration.limits.mdm_bytes, 7);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_file_place_and_what_is_right() {
+        for (text, expected) in [
+            (
+                "[server]\nnam = \"x\"\n",
+                &["lanyard.toml", "line 2", "nam", "expected", "name"][..],
+            ),
+            (
+                "[server]\nname = \"x\"\nlisten = 8443\n",
+                &["lanyard.toml", "line 3", "listen"],
+            ),
+            (
+                &format!("{RIGHT}[scep]\nmode = \"both\"\n"),
+                &["line 5", "ca-only", "one-ra", "split-ra"],
+            ),
+            (
+                &RIGHT.replace("mdm.example.com", "https://x"),
+                &["lanyard.toml", "server.name", "mdm.example.com"],
+            ),
+            (
+                &format!("{RIGHT}[database]\nurl = \"mysql://x\"\n"),
+                &["database.url", "sqlite://lanyard.db"],
+            ),
+        ] {
+            let error = parse(text, &[]).unwrap_err();
+            assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+}

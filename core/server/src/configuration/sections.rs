@@ -1,0 +1,283 @@
+//! What may stand in `lanyard.toml`, section by section, with the defaults.
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use serde::Deserialize;
+
+/// The configuration of one node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// Who and where this server is.
+    pub server: Server,
+    /// Where it remembers things.
+    #[serde(default)]
+    pub database: Database,
+    /// TLS towards devices.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Who signs profiles.
+    #[serde(default)]
+    pub signing: Signing,
+    /// Certificates for devices.
+    #[serde(default)]
+    pub scep: Scep,
+    /// Who may enroll what.
+    #[serde(default)]
+    pub enrollment: Enrollment,
+    /// APNs.
+    pub push: Option<Push>,
+    /// Sandboxed directories, asked in this order before the native one.
+    #[serde(default)]
+    pub directory: Vec<DirectoryPlugin>,
+    /// How large requests may be.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The data directory.
+    #[serde(skip)]
+    pub(super) data: PathBuf,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// The host name that devices use; it stands in the TLS certificate.
+    pub name: String,
+    /// Where to listen for devices.
+    pub listen: SocketAddr,
+    /// What devices put before the path, if it is not `https://<name>:<port>`: behind a proxy, say.
+    pub public_url: Option<String>,
+    /// The Unix socket of the administration.
+    #[serde(default = "default_socket")]
+    pub admin_socket: PathBuf,
+    /// Shown to persons, and in certificates.
+    #[serde(default = "default_organization")]
+    pub organization: String,
+    /// The sealing key.
+    #[serde(default = "default_sealing_key")]
+    pub sealing_key: PathBuf,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite://` and a path.
+    pub url: String,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// The certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// The root that devices are made to trust; leave it out if the certificate is publicly trusted.
+    pub anchor: Option<PathBuf>,
+}
+
+/// `[signing]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signing {
+    /// The certificate and its chain, root included, PEM.
+    pub certificate: PathBuf,
+    /// Its key: sealed, or PEM.
+    pub key: PathBuf,
+}
+
+/// `[scep]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scep {
+    /// Who decrypts requests and signs answers.
+    pub mode: ScepMode,
+    /// Which algorithms clients may use.
+    pub compatibility: ScepCompatibility,
+    /// The authority's certificate, and what stands above it, PEM.
+    pub authority: PathBuf,
+    /// Its key: sealed, or PEM.
+    pub authority_key: PathBuf,
+    /// The registration authority's certificate (`one-ra`), or that of the one that signs (`split-ra`).
+    pub ra: PathBuf,
+    /// Its key.
+    pub ra_key: PathBuf,
+    /// The certificate of the registration authority that decrypts (`split-ra`).
+    pub encryption_ra: PathBuf,
+    /// Its key.
+    pub encryption_ra_key: PathBuf,
+}
+
+/// `scep.mode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScepMode {
+    /// The authority itself, which must have an RSA key.
+    CaOnly,
+    /// One registration authority in front of it.
+    #[default]
+    OneRa,
+    /// Two: one signs, one decrypts.
+    SplitRa,
+}
+
+/// `scep.compatibility`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScepCompatibility {
+    /// AES and SHA-2.
+    Modern,
+    /// Also 3DES and SHA-1.
+    #[default]
+    Compatible,
+}
+
+/// `[enrollment]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Enrollment {
+    /// What a device gets that no factory authority vouches for.
+    pub device_ca: DeviceCa,
+    /// Apple's device authorities, PEM, as Apple publishes them; compared with their fingerprints.
+    pub apple_ca: Option<PathBuf>,
+    /// Further roots of factory identities, PEM: a test bench's.
+    pub factory_roots: Vec<PathBuf>,
+    /// Minutes from the sign-in to the installed profile.
+    pub session_minutes: NonZeroU32,
+    /// Sign-ins a minute with one name.
+    pub sign_ins_per_name: NonZeroU32,
+    /// Sign-ins a minute from one address.
+    pub sign_ins_per_address: NonZeroU32,
+}
+
+/// `enrollment.device_ca`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceCa {
+    /// It is a fact for enrollment-approval.
+    #[default]
+    Record,
+    /// It is refused.
+    Require,
+}
+
+/// `[push]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// The push certificate with its key: PEM, or PKCS#12 (`.p12`, `.pfx`).
+    pub certificate: PathBuf,
+    /// A file with the password of a PKCS#12 certificate.
+    pub password_file: Option<PathBuf>,
+    /// APNs' host, if it is not Apple's.
+    pub host: Option<String>,
+    /// APNs' port.
+    pub port: Option<u16>,
+    /// The roots that vouch for APNs, PEM, if they are not the public ones.
+    pub roots: Option<PathBuf>,
+}
+
+/// `[[directory]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryPlugin {
+    /// Its name: stands in the persons that it vouches for.
+    pub name: String,
+    /// The component.
+    pub plugin: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// A SCEP message or an enrollment message, in bytes.
+    pub scep_bytes: usize,
+    /// A check-in message or a result, in bytes.
+    pub mdm_bytes: usize,
+    /// Connections at the same time.
+    pub connections: usize,
+}
+
+fn default_socket() -> PathBuf {
+    "admin.sock".into()
+}
+
+fn default_organization() -> String {
+    "Lanyard".to_owned()
+}
+
+fn default_sealing_key() -> PathBuf {
+    "sealing.key".into()
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://lanyard.db".to_owned(),
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certificate: "server/tls.pem".into(),
+            key: "server/tls.key".into(),
+            anchor: None,
+        }
+    }
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        Self {
+            certificate: "server/signing.pem".into(),
+            key: "server/signing.key".into(),
+        }
+    }
+}
+
+impl Default for Scep {
+    fn default() -> Self {
+        Self {
+            mode: ScepMode::default(),
+            compatibility: ScepCompatibility::default(),
+            authority: "authority/ca.pem".into(),
+            authority_key: "authority/ca.key".into(),
+            ra: "authority/ra.pem".into(),
+            ra_key: "authority/ra.key".into(),
+            encryption_ra: "authority/encryption-ra.pem".into(),
+            encryption_ra_key: "authority/encryption-ra.key".into(),
+        }
+    }
+}
+
+impl Default for Enrollment {
+    fn default() -> Self {
+        const fn number(number: u32) -> NonZeroU32 {
+            NonZeroU32::new(number).expect("not zero")
+        }
+        Self {
+            device_ca: DeviceCa::default(),
+            apple_ca: None,
+            factory_roots: Vec::new(),
+            session_minutes: number(60),
+            sign_ins_per_name: number(10),
+            sign_ins_per_address: number(100),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            scep_bytes: 64 * 1024,
+            mdm_bytes: 2 * 1024 * 1024,
+            connections: 10_000,
+        }
+    }
+}
