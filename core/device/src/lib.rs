@@ -15,7 +15,7 @@
 //! | factory identities, in place of Apple's | [`factory`] |
 //! | whom a device believes | [`trust`] |
 //! | HTTPS | [`http`] |
-//! | files that are replaced as a whole | [`file`] |
+//! | files that are replaced as a whole | [`file`](mod@file) |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,22 +1,23 @@
 //! A managed device: it sleeps until the simulated APNs wakes it, then does what the server says until that has nothing more.
 
+mod renewal;
+
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use lanyard_mdm::PushMagic;
 use lanyard_mdm::connect::{self, Outcome, Report, Status as Said, read_answer};
-use lanyard_mdm::document::{self, Limits};
-use lanyard_mdm::{PushMagic, signed};
+use lanyard_mdm::document::Limits;
 use tokio::time::sleep;
 
 use crate::apns::{Courier, Subscription};
 use crate::device::Device;
-use crate::enroll::{self, EnrollmentProfile, Management, Membership, StepError, chain};
+use crate::enroll::{self, Management, Membership, StepError, chain};
 use crate::factory::Identity;
 use crate::http::{Answer, Client};
 use crate::journal::{Journal, JournalError, State, Status};
 use crate::mischief::{Mischief, Told};
 use crate::model::{Consequence, Reaction};
-use crate::trust;
 
 /// A device whose last word was NotNow asks again by itself; Apple does not say when.
 const AFTER_NOT_NOW: Duration = Duration::from_secs(2);
@@ -349,29 +350,6 @@ impl Managed {
                 Ok(None)
             }
         }
-    }
-
-    /// Replaces the enrollment profile: a new identity, Authenticate and TokenUpdate, the same place.
-    async fn reenroll(&mut self, profile: &[u8]) -> Result<(), StepError> {
-        let opened = signed::open(profile)?;
-        trust::verify(&opened, self.device.client.anchors(), SystemTime::now())?;
-        let entries = document::read(&opened.content, Limits::default())?;
-        let profile = EnrollmentProfile::read(&entries, &opened.certificates)?;
-        let (new, old) = (Management::from(&profile.mdm), &self.membership.management);
-        if (&new.topic, &new.connect_url, &new.check_in_url)
-            != (&old.topic, &old.connect_url, &old.check_in_url)
-        {
-            return Err(StepError::Payloads(
-                "a renewed profile must keep Topic, ServerURL and CheckInURL",
-            ));
-        }
-        self.device.client = self.device.client.trusting(&profile.anchors)?;
-        self.journal.write_anchors(self.device.client.anchors())?;
-        let (identity, management) =
-            enroll::check_in(&self.device, &profile, &self.told, &mut self.journal).await?;
-        self.membership.identity = identity;
-        self.membership.management = management;
-        enroll::send_tokens(&self.device, &self.membership, &mut self.journal).await
     }
 
     /// Ends management: says CheckOut if the profile wants it, forgets keys, gives the push token up.

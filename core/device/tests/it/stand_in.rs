@@ -1,10 +1,12 @@
 //! The stand-in: the server halves of the protocol crates over real TLS, with a mistake to order.
 
+mod scep;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -19,15 +21,11 @@ use lanyard_mdm::document::Limits;
 use lanyard_mdm::ota::{self, Attestation, FactoryTrust, PhaseMessage, ProfileService};
 use lanyard_mdm::profile::{
     self, CertificatePayload, CertificateRole, ConfigurationProfile, Label, MdmPayload, Payload,
-    ScepPayload, Settings,
+    Settings,
 };
 use lanyard_mdm::signed::{self, SigningIdentity};
 use lanyard_mdm::{Challenge, signature};
-use lanyard_pki::seal::SealingKey;
-use lanyard_pki::{Authority, Certificate, KeyUsage, Name, NameAttribute, PrivateKey, Template};
-use lanyard_scep::{
-    CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo, Mode,
-};
+use lanyard_pki::Certificate;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -51,28 +49,6 @@ static TLS: LazyLock<PushAuthority> =
     LazyLock::new(|| PushAuthority::create(SystemTime::now()).unwrap());
 static STRANGER: LazyLock<PushAuthority> =
     LazyLock::new(|| PushAuthority::create(SystemTime::now()).unwrap());
-static SCEP: LazyLock<Endpoint> = LazyLock::new(|| {
-    let now = SystemTime::now();
-    let template = Template {
-        subject: Name::new(&[(NameAttribute::CommonName, "Stand-in CA")]),
-        serial: [7; 16],
-        not_before: now - Duration::from_secs(3600),
-        not_after: now + Duration::from_secs(24 * 3600),
-        key_usage: KeyUsage::KEY_CERT_SIGN
-            .and(KeyUsage::DIGITAL_SIGNATURE)
-            .and(KeyUsage::KEY_ENCIPHERMENT),
-        extended_key_usage: Vec::new(),
-        alternative_names: Vec::new(),
-        authority: Some(0),
-    };
-    let key = PrivateKey::generate_rsa(2048).unwrap();
-    let authority = Authority::self_signed(key, &template).unwrap();
-    let compatible = Compatibility::Modern;
-    Endpoint::new("x", authority, Vec::new(), Mode::AuthorityOnly, compatible).unwrap()
-});
-static CHALLENGES: LazyLock<ChallengeKey> =
-    LazyLock::new(|| ChallengeKey::new(SealingKey::generate().derive("challenges")));
-
 /// A mistake to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mistake {
@@ -225,7 +201,7 @@ async fn answer(
         }
         ("GET", "/enroll") => (401, "text/plain", b"who are you?".to_vec()),
         ("POST", "/profile") => phase(&body, origin, script.mistake),
-        (_, "/scep") => scep(head.uri.query().unwrap_or_default(), &body, &mut script),
+        (_, "/scep") => scep::answer(head.uri.query().unwrap_or_default(), &body, &mut script),
         ("PUT", "/checkin") => {
             match (
                 signer(header(signature::HEADER), &body),
@@ -306,7 +282,7 @@ fn phase(body: &[u8], origin: &str, mistake: Option<Mistake>) -> Reply {
     let root = FACTORY.chain().last().unwrap().clone();
     let trust = FactoryTrust::new().with_root(root).unwrap();
     let is_ours = |certificate: &Certificate| {
-        let authority = SCEP.authority().public_key();
+        let authority = scep::SCEP.authority().public_key();
         certificate
             .verify_signed_by(authority, lanyard_pki::Strength::Modern)
             .is_ok()
@@ -322,7 +298,7 @@ fn phase(body: &[u8], origin: &str, mistake: Option<Mistake>) -> Reply {
             if challenge != Some(CHALLENGE) {
                 return BAD_REQUEST;
             }
-            let mut payloads = vec![scep_payload(origin, Uuid::new_v4(), mistake)];
+            let mut payloads = vec![scep::payload(origin, Uuid::new_v4(), mistake)];
             if mistake == Some(Mistake::TwoPayloads) {
                 payloads.push(anchor());
             }
@@ -351,7 +327,7 @@ fn enrollment_profile(origin: &str, mistake: Option<Mistake>) -> ConfigurationPr
     let identity = Uuid::new_v4();
     let mut mdm = MdmPayload::new(identity, TOPIC, format!("{origin}/connect"));
     mdm.check_in_url = Some(format!("{origin}/checkin"));
-    let mut payloads = vec![anchor(), scep_payload(origin, identity, None)];
+    let mut payloads = vec![anchor(), scep::payload(origin, identity, None)];
     if mistake != Some(Mistake::NoManagement) {
         payloads.push(Payload {
             label: Label::new("org.example.mdm", Uuid::new_v4()),
@@ -373,80 +349,4 @@ fn anchor() -> Payload {
         label: Label::new("org.example.anchor", Uuid::new_v4()),
         settings: Settings::Certificate(anchor),
     }
-}
-
-fn scep_payload(origin: &str, uuid: Uuid, mistake: Option<Mistake>) -> Payload {
-    let claims = Claims {
-        id: *Uuid::new_v4().as_bytes(),
-        binding: "stand-in".to_owned(),
-        expires: SystemTime::now() + Duration::from_secs(600),
-    };
-    let challenge = Challenge::new(CHALLENGES.mint("x", &claims).as_str());
-    let mut scep = ScepPayload::new(format!("{origin}/scep"), challenge);
-    scep.name = Some("Stand-in".to_owned());
-    scep.subject = vec![vec![("CN".to_owned(), "a device".to_owned())]];
-    scep.retry_delay = Some(0);
-    scep.ca_fingerprint = Some(match mistake {
-        Some(Mistake::WrongFingerprint) => vec![0; 20],
-        _ => lanyard_pki::Digest::Sha1.of(SCEP.authority().der()),
-    });
-    Payload {
-        label: Label::new("org.example.identity", uuid),
-        settings: Settings::Scep(scep),
-    }
-}
-
-fn scep(query: &str, body: &[u8], script: &mut Script) -> Reply {
-    match lanyard_scep::operation(query).unwrap() {
-        lanyard_scep::Operation::GetCaCaps => {
-            let capabilities = match script.mistake {
-                Some(Mistake::NoCapabilities) => "POSTPKIOperation\n",
-                _ => SCEP.capabilities(),
-            };
-            (200, "text/plain", capabilities.as_bytes().to_vec())
-        }
-        lanyard_scep::Operation::GetCaCert => {
-            let authorities = SCEP.authorities();
-            (200, authorities.content_type, authorities.body)
-        }
-        lanyard_scep::Operation::PkiOperation => (
-            200,
-            "application/x-pki-message",
-            pki_operation(body, script),
-        ),
-    }
-}
-
-fn pki_operation(body: &[u8], script: &mut Script) -> Vec<u8> {
-    let (now, nonce) = (SystemTime::now(), *Uuid::new_v4().as_bytes());
-    let request = SCEP.receive(body).unwrap();
-    let exchange = request.exchange().clone();
-    let authenticated = request.authenticate(&CHALLENGES, now);
-    match (script.mistake, authenticated) {
-        (Some(Mistake::ScepRefuses), _) | (_, Err(_)) => SCEP.failure(
-            &exchange,
-            FailInfo::BadRequest,
-            "not authorised",
-            nonce,
-            now,
-        ),
-        (Some(Mistake::ScepPendsOnce), Ok(_)) if !script.pended => {
-            script.pended = true;
-            SCEP.pending(&exchange, nonce, now)
-        }
-        (_, Ok(authenticated)) => {
-            let authorized = authenticated.approve(CertificateProfile {
-                subject: Name::new(&[(NameAttribute::CommonName, "as the server says")]),
-                alternative_names: Vec::new(),
-                key_usage: KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT),
-                extended_key_usage: Vec::new(),
-                lifetime: Duration::from_secs(3600),
-            });
-            let mut serial = *Uuid::new_v4().as_bytes();
-            serial[0] = serial[0] & 0x7F | 0x40;
-            let certificate = SCEP.issue(&authorized, serial, now).unwrap();
-            SCEP.success(&exchange, &certificate, nonce, now)
-        }
-    }
-    .unwrap()
 }
