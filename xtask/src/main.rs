@@ -6,6 +6,7 @@
 
 mod run;
 mod setup;
+mod stage;
 mod task;
 mod tests_total;
 

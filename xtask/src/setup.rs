@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::run::{Failure, Stage};
+use crate::stage::{Failure, Stage};
 
 /// Something from outside the workspace that a build or a test calls.
 pub(crate) struct Need {
@@ -50,20 +50,22 @@ const OPENSSL: Need = Need {
 };
 
 const STRONGSWAN_PKI: Need = Need {
-    name: "strongSwan's `pki` command with `--scep`",
+    name: "strongSwan's `pki` command with `--scep`, and its plugin for HTTP",
     why: "tests let it enroll as a foreign SCEP client",
-    packages: &["strongswan-pki"],
+    packages: &["strongswan-pki", "libstrongswan-extra-plugins"],
     is_there: || {
-        // Other products install a program of this name, so its own words decide.
-        Command::new("pki")
-            .arg("--help")
-            .stdin(Stdio::null())
-            .output()
-            .is_ok_and(|output| {
-                let mut text = output.stdout;
-                text.extend(output.stderr);
-                String::from_utf8_lossy(&text).contains("--scep")
-            })
+        // Other products install a program of this name, and without its plugin this one can fetch nothing, so its own
+        // words decide. Nobody listens on port 9.
+        let says = |arguments: &[&str]| {
+            let output = Command::new("pki")
+                .args(arguments)
+                .stdin(Stdio::null())
+                .output();
+            let text = output.map(|output| [output.stdout, output.stderr].concat());
+            String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+        };
+        says(&["--help"]).contains("--scep")
+            && !says(&["--scepca", "--url", "http://127.0.0.1:9/"]).contains("no capable fetcher")
     },
 };
 
@@ -220,7 +222,8 @@ mod tests {
     #[test]
     fn what_is_missing_comes_with_the_command_that_brings_it() {
         let missing = [&C_COMPILER, &STRONGSWAN_PKI];
-        let line = "apt-get install -y --no-install-recommends gcc libc6-dev strongswan-pki";
+        let line = "apt-get install -y --no-install-recommends gcc libc6-dev strongswan-pki \
+                    libstrongswan-extra-plugins";
 
         let as_user = describe(&missing, true, false);
         assert!(as_user.contains(&format!("sudo {line}")), "{as_user}");

@@ -2,7 +2,7 @@
 //! push outbox, in SQLite through SeaORM, each use one transaction with a typed outcome.
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
-//! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`,
+//! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
 //! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
@@ -13,6 +13,7 @@
 
 mod authenticate;
 mod certificates;
+mod challenges;
 mod commands;
 mod connect;
 mod delivery;
@@ -34,12 +35,13 @@ mod word;
 
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
 pub use certificates::{BindOutcome, Certificate, IdentityRow, NewCertificate, RevokeOutcome};
+pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};
 pub use connect::Store;
 pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
 pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;
-pub use issuance::{Challenge, IssueOutcome, NewIssuance, SessionStep};
+pub use issuance::{IssueOutcome, NewIssuance, SessionStep};
 pub use outbox::{DuePush, PushRecorded, ScheduleOutcome};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
 pub use sealed::Unsealed;

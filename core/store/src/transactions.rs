@@ -12,9 +12,9 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::challenges::{Challenge, Spent, spend};
 use crate::entity::scep_transaction::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
-use crate::issuance::{Challenge, Spent, spend};
 use crate::word::word_enum;
 use crate::{Store, StoreError};
 

@@ -1,0 +1,88 @@
+//! Challenges that were used: each authorises one request, once.
+
+use std::time::SystemTime;
+
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entity::challenge_use;
+use crate::instant::to_millis;
+use crate::transactions::TransactionKey;
+use crate::{Store, StoreError, page};
+
+/// The single-use authorisation that a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Its unique id, hex.
+    pub id: String,
+    /// When it ends by itself; its use is remembered until then.
+    pub expires_at: SystemTime,
+}
+
+impl Store {
+    /// Forgets the use of at most `limit` challenges (and [`MAX_PAGE`](crate::MAX_PAGE)) that had expired by `now`; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_expired_challenges(
+        &self,
+        now: SystemTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let tx = self.begin().await?;
+        let ids: Vec<String> = challenge_use::Entity::find()
+            .select_only()
+            .column(challenge_use::Column::Id)
+            .filter(challenge_use::Column::ExpiresAt.lt(to_millis(now)))
+            .order_by_asc(challenge_use::Column::ExpiresAt)
+            .limit(page(limit))
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        let result = challenge_use::Entity::delete_many()
+            .filter(challenge_use::Column::Id.is_in(ids))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(result.rows_affected)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+pub(crate) enum Spent {
+    Now,
+    Before,
+}
+
+pub(crate) async fn spend(
+    tx: &DatabaseTransaction,
+    challenge: &Challenge,
+    key: &TransactionKey,
+    csr_sha256: &str,
+    now: SystemTime,
+) -> Result<Spent, StoreError> {
+    let used = challenge_use::Entity::find_by_id(challenge.id.clone())
+        .one(tx)
+        .await?;
+    if used.is_some() {
+        return Ok(Spent::Before);
+    }
+    let TransactionKey {
+        endpoint,
+        transaction_id,
+        signer_spki,
+    } = key;
+    let row = challenge_use::Model {
+        id: challenge.id.clone(),
+        used_by: format!("{endpoint}/{transaction_id}/{signer_spki}/{csr_sha256}"),
+        used_at: to_millis(now),
+        expires_at: to_millis(challenge.expires_at),
+    };
+    challenge_use::Entity::insert(row.into_active_model())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(Spent::Now)
+}
