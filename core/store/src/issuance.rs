@@ -2,20 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
-};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use crate::certificates::{self, Certificate, NewCertificate};
 use crate::challenges::{Challenge, Spent, spend};
-use crate::entity::challenge_use;
 use crate::entity::scep_transaction::Model;
-use crate::instant::to_millis;
 use crate::sessions::{self, SessionState};
 use crate::transactions::{Transaction, TransactionKey, TransactionState, lock, new_row, put};
-use crate::{Store, StoreError, page};
+use crate::{Store, StoreError};
 
 /// How long the same request is answered with the same certificate. Clients retry within minutes; a key that asks again
 /// after a day wants a renewal.
