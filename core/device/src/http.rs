@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -49,6 +49,8 @@ pub struct Call {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
     /// `Content-Type`, empty if there is none.
     pub content_type: String,
     /// The body.
@@ -153,6 +155,7 @@ impl Client {
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or_default()
                 .to_owned(),
+            headers: head.headers,
             body: body.to_bytes().to_vec(),
         })
     }

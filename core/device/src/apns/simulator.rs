@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use super::authority::{PKCS12_PASSWORD, PushAuthority};
 use super::check::Refusal;
 use super::service::Service;
+use super::start_error::StartError;
 use super::{devices, listener, providers, tls};
-use crate::certificates::AuthorityError;
 use crate::file::{self, Readers};
 
 /// Where to listen, and where to keep certificates, tokens and the record.
@@ -163,33 +163,4 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 pub fn read_announcement(directory: &Path) -> io::Result<Announcement> {
     let json = std::fs::read(directory.join("apns.json"))?;
     Ok(serde_json::from_slice(&json)?)
-}
-
-/// The simulated APNs did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Its certificates could not be made.
-    #[error("the certificates of the simulated APNs cannot be made")]
-    Authority(#[from] AuthorityError),
-    /// An address is taken or not this machine's.
-    #[error(
-        "the simulated APNs cannot listen on {address}: choose another address, or port 0 for any free one"
-    )]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// TLS cannot work with the certificates.
-    #[error("TLS cannot work with the certificates of the simulated APNs")]
-    Tls(#[from] rustls::Error),
-    /// The same, about client certificates.
-    #[error("TLS cannot check push certificates")]
-    Verifier(#[from] rustls::server::VerifierBuilderError),
-    /// The directory cannot be used.
-    #[error("the directory of the simulated APNs cannot be used")]
-    Directory(#[from] io::Error),
 }

@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 
-use super::simulator::StartError;
+use super::start_error::StartError;
 use crate::certificates::Identity;
 use crate::tls::{provider, roots};
 
