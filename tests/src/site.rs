@@ -6,10 +6,13 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::SystemTime,
 };
 
-use lanyard_device::{apns::Announcement, journal::State};
-use lanyard_pki::seal::SealingKey;
+use lanyard_device::{
+    apns::Announcement, device::Device, factory::Factory, http::Client, journal::State,
+};
+use lanyard_pki::{Certificate, seal::SealingKey};
 use lanyard_store::Store;
 use tempfile::TempDir;
 
@@ -283,6 +286,28 @@ impl Site {
         command.arg("--state").arg(self.devices());
         command.args(further);
         self.start("device", &mut command)
+    }
+
+    /// A device in this process, fresh from the factory, that trusts the server.
+    ///
+    /// # Errors
+    /// A sentence that says what does not work.
+    pub fn new_device(&self) -> Result<Device, String> {
+        let factory = Factory::open(&self.factory(), SystemTime::now());
+        let identity = factory
+            .and_then(|factory| factory.issue(SystemTime::now()))
+            .map_err(|error| error.to_string())?;
+        Ok(Device::new(rand::random(), identity, self.client()?))
+    }
+
+    /// An HTTPS client that trusts the server.
+    ///
+    /// # Errors
+    /// A sentence that says what does not work.
+    pub fn client(&self) -> Result<Client, String> {
+        let root = fs::read(self.server_root()).map_err(|error| error.to_string())?;
+        let anchors = Certificate::many_from_pem(&root).map_err(|error| error.to_string())?;
+        Client::new(anchors).map_err(|error| error.to_string())
     }
 
     /// What a device says of itself.

@@ -5,3 +5,4 @@
 mod architecture;
 mod main_job;
 mod push;
+mod scep_clients;
