@@ -69,6 +69,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
         organization: Arc::from(configuration.server.organization.as_str()),
         // Forms need no memory beyond the process: a page that was open over a restart is offered again.
         forms: SealingKey::generate().derive("sign-in forms"),
+        anchor: anchor(&configuration)?,
     };
     let devices = http::device_router(shared, &configuration.limits);
     let (stop, stopped) = watch::channel(false);
@@ -111,6 +112,14 @@ fn base_url(configuration: &Configuration, port: u16) -> String {
         (None, 443) => format!("https://{}", server.name),
         (None, port) => format!("https://{}:{port}", server.name),
     }
+}
+
+fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, FileError> {
+    let Some(file) = &configuration.tls.anchor else {
+        return Ok(None);
+    };
+    let (root, _) = secrets::certificates(&configuration.path(file))?;
+    Ok(Some(Arc::from(root.der())))
 }
 
 fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, FileError> {

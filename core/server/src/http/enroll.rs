@@ -17,7 +17,7 @@ use lanyard_policy::Secret;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Remote, Shared};
+use super::{Remote, Shared, binary};
 
 /// The cookie that a form's token belongs to. `__Host-` keeps other hosts of the same domain from setting it.
 const COOKIE: &str = "__Host-enroll";
@@ -29,6 +29,7 @@ struct Page<'a> {
     user_name: &'a str,
     form_token: &'a str,
     error: Option<&'a str>,
+    anchor: bool,
 }
 
 /// What the form sends.
@@ -101,6 +102,14 @@ pub(super) async fn style() -> Response {
         include_str!("../../templates/enroll.css"),
     )
         .into_response()
+}
+
+/// The root that a phone has to trust before anything else, in the form that it installs.
+pub(super) async fn anchor(State(shared): State<Shared>) -> Response {
+    match &shared.anchor {
+        Some(der) => binary("application/x-x509-ca-cert", der.to_vec()),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 fn attempt(
@@ -197,6 +206,7 @@ fn form(shared: &Shared, status: StatusCode, user_name: &str, error: Option<&str
         user_name,
         form_token: &form_token,
         error,
+        anchor: shared.anchor.is_some(),
     };
     let Ok(html) = page.render() else {
         return (

@@ -31,6 +31,8 @@ pub struct Shared {
     pub organization: Arc<str>,
     /// Proves that a sign-in form is ours.
     pub forms: MacKey,
+    /// The root of our TLS certificate in DER, if devices have to be made to trust it.
+    pub anchor: Option<Arc<[u8]>>,
 }
 
 /// Where a request comes from, put into its extensions by whoever accepted the connection.
@@ -58,6 +60,7 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
     let enrollment_routes = Router::new()
         .route(paths::ENROLL, get(enroll::page).post(enroll::sign_in))
         .route(paths::STYLE, get(enroll::style))
+        .route(paths::ANCHOR, get(enroll::anchor))
         .route(paths::PROFILE_SERVICE, post(mdm::enrollment_message))
         .layer(small);
     let management_routes = Router::new()

@@ -4,6 +4,8 @@
 pub const ENROLL: &str = "/enroll";
 /// Its style sheet.
 pub const STYLE: &str = "/enroll/style.css";
+/// The root of the server's TLS certificate, where it is not a public one.
+pub const ANCHOR: &str = "/enroll/root.cer";
 /// Phases 2 and 3.
 pub const PROFILE_SERVICE: &str = "/enroll/profile";
 /// SCEP for devices.
