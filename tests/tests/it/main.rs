@@ -6,3 +6,4 @@ mod architecture;
 mod main_job;
 mod push;
 mod scep_clients;
+mod sign_in;
