@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod commands;
+mod enrollment;
+mod fleet;
 mod main_job;
+mod puppet;
 mod push;
+mod push_delivery;
 mod scep_clients;
 mod sign_in;

@@ -1,0 +1,9 @@
+//! Enrollment over the network, phase by phase: what goes on after a crash, and what is refused and changes nothing.
+//!
+//! The server and the simulated APNs are processes; devices are stepped through by hand in the test's own process.
+
+mod stage;
+
+mod altered;
+mod crash;
+mod scep;
