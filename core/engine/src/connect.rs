@@ -194,7 +194,8 @@ impl Engine {
         result: Option<CommandResult>,
         now: SystemTime,
     ) -> Result<Option<Command>, Refusal> {
-        let skip_not_now = said == Said::NotNow;
+        // Offered again at the next Idle: a device that put something off would only do so again in the same exchange.
+        let skip_not_now = said != Said::Idle;
         if self.setup().hooks.selection.is_empty() {
             return Ok(self.store().next_command(id, skip_not_now).await?);
         }
