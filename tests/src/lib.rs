@@ -3,6 +3,7 @@
 
 pub mod guests;
 pub mod openssl;
+pub mod operate;
 pub mod process;
 pub mod site;
 pub mod up;

@@ -1,11 +1,11 @@
 //! A whole installation on loopback: a server process, the simulated APNs, a factory, devices.
 
 use std::{
-    cell::RefCell,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -28,7 +28,7 @@ pub struct Site {
     /// Overrides of the server's configuration.
     environment: Vec<(String, String)>,
     server: Option<Process>,
-    apns: RefCell<Option<Process>>,
+    apns: Mutex<Option<Process>>,
     /// What the simulated APNs said when it was last started.
     announcement: Option<Announcement>,
     /// Removed with the site, if it is a temporary one.
@@ -61,7 +61,7 @@ impl Site {
             address: free_address()?,
             environment: Vec::new(),
             server: None,
-            apns: RefCell::new(None),
+            apns: Mutex::new(None),
             announcement: None,
             _temporary: None,
         };
@@ -164,14 +164,18 @@ impl Site {
                 .ok()
                 .map(|json| serde_json::from_slice(&json).map_err(|error| error.to_string()))
         })??;
-        self.apns.replace(Some(process));
+        self.put_apns(Some(process));
         self.announcement = Some(said);
         Ok(())
     }
 
     /// Ends the simulated APNs.
     pub fn stop_apns(&self) {
-        self.apns.replace(None);
+        self.put_apns(None);
+    }
+
+    fn put_apns(&self, process: Option<Process>) {
+        *self.apns.lock().unwrap_or_else(PoisonError::into_inner) = process;
     }
 
     /// What the simulated APNs said of itself.
@@ -277,14 +281,38 @@ impl Site {
     /// # Errors
     /// It cannot be started.
     pub fn start_device(&self, password_file: &Path, further: &[&str]) -> Result<Process, String> {
+        self.start_device_of(USER, password_file, further)
+    }
+
+    /// The same for another person than [`USER`].
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_device_of(
+        &self,
+        user: &str,
+        password_file: &Path,
+        further: &[&str],
+    ) -> Result<Process, String> {
         let mut command = Command::new(binary("lanyard-device"));
-        command.args(["enroll", "--url", &self.url("/enroll"), "--user", USER]);
+        command.args(["enroll", "--url", &self.url("/enroll"), "--user", user]);
         command.arg("--password-file").arg(password_file);
         command.arg("--server-ca").arg(self.server_root());
         command.arg("--factory").arg(self.factory());
         command.arg("--apns").arg(self.apns_folder());
         command.arg("--state").arg(self.devices());
         command.args(further);
+        self.start("device", &mut command)
+    }
+
+    /// Starts a process in which the devices that are under management go on.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn resume_devices(&self) -> Result<Process, String> {
+        let mut command = Command::new(binary("lanyard-device"));
+        command.arg("resume").arg("--apns").arg(self.apns_folder());
+        command.arg("--state").arg(self.devices());
         self.start("device", &mut command)
     }
 
