@@ -5,7 +5,12 @@ mod client;
 mod command;
 mod show;
 
-use std::{error::Error, io::Write as _, path::Path, process::ExitCode};
+use std::{
+    error::Error,
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+};
 
 use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
 use clap::Parser as _;
@@ -240,6 +245,7 @@ fn log_to_stderr() {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
 }
