@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod browser;
 mod commands;
 mod enrollment;
 mod fleet;
 mod main_job;
+mod plugin;
 mod puppet;
 mod push;
 mod push_delivery;

@@ -1,10 +1,12 @@
 //! The enrollment page, as browsers and as people who should not be here use it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::header::{self, HeaderName};
-use lanyard_device::http::{Answer, Call, Client};
+use http::header;
+use lanyard_device::http::{Answer, Call};
 use lanyard_mdm::{document::Limits, ota::ProfileService, profile::CONTENT_TYPE, signed};
 use lanyard_tests::site::{Site, USER};
+
+use crate::browser::{Browser, basic, header_of, is_page, text};
 
 const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "User name or password is wrong.";
@@ -19,102 +21,6 @@ fn site(settings: &[(&str, &str)]) -> Site {
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
     site
-}
-
-/// A browser with the enrollment page open.
-struct Browser {
-    client: Client,
-    link: String,
-    page: Answer,
-}
-
-impl Browser {
-    async fn open(site: &Site) -> Browser {
-        let (client, link) = (site.client().unwrap(), site.url("/enroll"));
-        let page = client.send(&Call::get(&link)).await.unwrap();
-        assert_eq!(page.status, 200);
-        Browser { client, link, page }
-    }
-
-    /// The cookie as a browser sends it back.
-    fn cookie(&self) -> &str {
-        let cookie = header_of(&self.page, header::SET_COOKIE);
-        cookie.split(';').next().unwrap()
-    }
-
-    /// The token in the form.
-    fn token(&self) -> String {
-        let page = text(&self.page);
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    }
-
-    async fn sign_in(&self, user_name: &str, password: &str) -> Answer {
-        let fields = [
-            ("user_name", user_name),
-            ("password", password),
-            ("csrf", &self.token()),
-        ];
-        self.send(&fields, Some(self.cookie())).await
-    }
-
-    async fn send(&self, fields: &[(&str, &str)], cookie: Option<&str>) -> Answer {
-        let call = self.form(fields, cookie);
-        self.client.send(&call).await.unwrap()
-    }
-
-    fn form(&self, fields: &[(&str, &str)], cookie: Option<&str>) -> Call {
-        let pairs = fields
-            .iter()
-            .map(|(name, value)| format!("{name}={}", encoded(value)));
-        let body = pairs.collect::<Vec<_>>().join("&");
-        let call = Call::post(
-            &self.link,
-            "application/x-www-form-urlencoded",
-            body.into_bytes(),
-        );
-        match cookie {
-            Some(cookie) => call.header(header::COOKIE, cookie),
-            None => call,
-        }
-    }
-
-    async fn basic(&self, authorization: &str) -> Answer {
-        let call = Call::get(&self.link).header(header::AUTHORIZATION, authorization);
-        self.client.send(&call).await.unwrap()
-    }
-}
-
-fn encoded(value: &str) -> String {
-    value.bytes().map(|octet| format!("%{octet:02X}")).collect()
-}
-
-fn basic(user_name: &str, password: &str) -> String {
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("{user_name}:{password}"))
-    )
-}
-
-fn text(answer: &Answer) -> String {
-    String::from_utf8(answer.body.clone()).unwrap()
-}
-
-fn header_of(answer: &Answer, name: HeaderName) -> &str {
-    let value = answer.headers.get(&name);
-    value
-        .unwrap_or_else(|| panic!("no {name}"))
-        .to_str()
-        .unwrap()
-}
-
-/// The answer is the page again, with this status and this sentence.
-fn is_page(answer: &Answer, status: u16, sentence: &str) {
-    let page = text(answer);
-    assert_eq!(answer.status, status, "{page}");
-    let said = format!("role=\"alert\">{sentence}");
-    assert!(page.contains(&said), "not {sentence:?}: {page}");
-    assert!(!answer.headers.contains_key(header::WWW_AUTHENTICATE));
 }
 
 fn is_document(answer: &Answer) {
