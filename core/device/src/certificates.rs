@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use lanyard_pki::pkcs12::Pkcs12Error;
 use lanyard_pki::{
     Authority, Certificate, CertificateError, IssueError, KeyError, KeyUsage, Name, PrivateKey,
-    Template,
+    SerialNumber, Template,
 };
 
 use crate::file::{self, Readers};
@@ -48,7 +48,7 @@ pub(crate) fn authority(subject: Name, below: u8, now: SystemTime) -> Template {
 pub(crate) fn end_entity(subject: Name, days: u32, now: SystemTime) -> Template {
     Template {
         subject,
-        serial: serial(),
+        serial: SerialNumber::from_random(rand::random()),
         not_before: now - DAY,
         not_after: now + DAY * days,
         key_usage: KeyUsage::DIGITAL_SIGNATURE,
@@ -56,13 +56,6 @@ pub(crate) fn end_entity(subject: Name, days: u32, now: SystemTime) -> Template 
         alternative_names: Vec::new(),
         authority: None,
     }
-}
-
-fn serial() -> [u8; 16] {
-    let mut serial: [u8; 16] = rand::random();
-    // A positive number of constant length.
-    serial[0] = serial[0] & 0x7F | 0x40;
-    serial
 }
 
 /// Writes certificates as one PEM file, in the order given.

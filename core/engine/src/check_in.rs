@@ -97,6 +97,9 @@ impl Engine {
             AuthenticateOutcome::UnknownCertificate => Err(Refusal::bad_request(format!(
                 "{id}: the identity certificate is not on record"
             ))),
+            AuthenticateOutcome::Superseded => Err(Refusal::bad_request(format!(
+                "{id}: the identity certificate is older than the one that the device has now"
+            ))),
             outcome => {
                 tracing::info!(enrollment = %id, session = %session.id, ?outcome, "Authenticate");
                 Ok(())

@@ -16,7 +16,7 @@ use lanyard_store::{
     Settled, Unsealed,
 };
 
-use crate::{Engine, Refusal, identity::Speaker, occasion, refusal::chain};
+use crate::{Engine, Refusal, decision, identity::Speaker, refusal::chain};
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
 /// NotNow was the last that it said.
@@ -101,7 +101,7 @@ impl Engine {
             uuid: command_uuid.clone(),
             request_type: None,
             status: policy_status(*status),
-            at_ms: occasion::millis(now),
+            at_ms: decision::millis(now),
             error,
         };
         Ok((said, Some(result)))
@@ -273,7 +273,7 @@ impl Engine {
             .ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))?;
         let facts = enrollment.facts;
         Ok(SelectionQuestion {
-            decision: occasion::decision(now),
+            decision: decision::new(now),
             enrollment: id.to_owned(),
             person: Some(PersonRef {
                 directory: enrollment.directory,
@@ -356,7 +356,7 @@ fn queued(command: &CommandSummary) -> QueuedCommand {
     QueuedCommand {
         uuid: command.uuid.clone(),
         request_type: command.request_type.clone(),
-        queued_at_ms: occasion::millis(command.created_at),
+        queued_at_ms: decision::millis(command.created_at),
         not_now: command.state == CommandState::NotNow,
     }
 }

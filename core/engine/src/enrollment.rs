@@ -13,7 +13,7 @@ use lanyard_store::{
 };
 use uuid::Uuid;
 
-use crate::{DeviceAuthority, Engine, Refusal, occasion, refusal::chain, sign_in::challenge_hash};
+use crate::{DeviceAuthority, Engine, Refusal, decision, refusal::chain, sign_in::challenge_hash};
 
 impl Engine {
     /// Answers a device's signed message of phase 2 or 3: with the profile that leads to its interim certificate, or with the
@@ -135,7 +135,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Allowance, Refusal> {
         let question = EnrollmentQuestion {
-            decision: occasion::decision(now),
+            decision: decision::new(now),
             session: session.id.to_string(),
             person: person_of(session)?,
             device: policy_device(&device_facts(attributes)),
@@ -221,7 +221,7 @@ impl Engine {
             |what: &str| Refusal::bad_request(format!("phase 3: the signer's certificate {what}"));
         let identity = self
             .store()
-            .identity(&occasion::hex(&certificate.fingerprint()))
+            .identity(&hex::encode(certificate.fingerprint()))
             .await?
             .ok_or_else(|| refused("is not on record"))?;
         if identity.purpose != Purpose::OtaInterim.as_str() {
@@ -281,7 +281,7 @@ fn policy_attestation(attestation: &Attestation) -> lanyard_policy::Attestation 
     match attestation {
         Attestation::Apple => lanyard_policy::Attestation::Apple,
         Attestation::Trusted { root_sha256 } => lanyard_policy::Attestation::Other {
-            root_sha256: occasion::hex(root_sha256),
+            root_sha256: hex::encode(root_sha256),
         },
         Attestation::None(reason) => lanyard_policy::Attestation::None {
             reason: reason.to_string(),

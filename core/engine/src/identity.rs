@@ -6,7 +6,7 @@ use lanyard_mdm::{Sender, signature};
 use lanyard_policy::Purpose;
 use lanyard_store::IdentityRow;
 
-use crate::{Engine, Refusal, occasion, refusal::chain};
+use crate::{Engine, Refusal, refusal::chain};
 
 /// A certificate of ours that is alive, and whose key signed the request.
 pub(crate) struct Speaker {
@@ -25,7 +25,7 @@ impl Engine {
             header.ok_or_else(|| Refusal::bad_request("the request carries no Mdm-Signature"))?;
         let certificate =
             signature::verify(header, body).map_err(|error| Refusal::bad_request(chain(&error)))?;
-        let fingerprint = occasion::hex(&certificate.fingerprint());
+        let fingerprint = hex::encode(certificate.fingerprint());
         let refused = |what: &str| {
             Refusal::bad_request(format!(
                 "the identity certificate {fingerprint} ({}) {what}",

@@ -7,6 +7,7 @@ use std::{
 
 use lanyard_pki::{
     Certificate, CertificationRequest, ExtendedKeyUsage, KeyUsage, Name, NameAttribute,
+    SerialNumber,
 };
 use lanyard_policy::{
     Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Purpose, RaQuestion, RaVerdict,
@@ -21,9 +22,8 @@ use lanyard_store::{
 };
 
 use crate::{
-    Engine, Refusal,
+    Engine, Refusal, decision,
     enrollment::{person_of, policy_device},
-    occasion,
     profiles::ChallengeBinding,
     refusal::chain,
 };
@@ -142,7 +142,7 @@ impl Engine {
             .ok_or_else(|| Stopped::unauthorised("the challenge is bound to nothing known"))?;
         let session = self.session_for(binding, now).await?;
         let key = transaction_key(authenticated.request());
-        let csr_sha256 = occasion::hex(&authenticated.request().csr().digest());
+        let csr_sha256 = hex::encode(authenticated.request().csr().digest());
         if let Some(before) = self
             .store()
             .standing_certificate(&key, &csr_sha256, now)
@@ -152,7 +152,7 @@ impl Engine {
             return self.issued_before(&before.der);
         }
         let challenge = Challenge {
-            id: occasion::hex(&authenticated.claims().id),
+            id: hex::encode(authenticated.claims().id),
             expires_at: authenticated.claims().expires,
         };
         let authorized = self
@@ -212,7 +212,7 @@ impl Engine {
     ) -> Result<Authorized, Stopped> {
         let request = authenticated.request();
         let question = RaQuestion {
-            decision: occasion::decision(now),
+            decision: decision::new(now),
             endpoint: self.setup().scep.name().to_owned(),
             transaction: request
                 .exchange()
@@ -224,7 +224,7 @@ impl Engine {
             challenge: ChallengeFacts {
                 outcome: ChallengeOutcome::Held,
                 issued_at_ms: None,
-                expires_at_ms: Some(occasion::millis(authenticated.claims().expires)),
+                expires_at_ms: Some(decision::millis(authenticated.claims().expires)),
                 claims: Default::default(),
             },
             signer_serial: None,
@@ -313,7 +313,7 @@ impl Engine {
         let certificate = self
             .setup()
             .scep
-            .issue(&authorized, occasion::serial(), now)
+            .issue(&authorized, SerialNumber::from_random(rand::random()), now)
             .map_err(|error| Refusal::internal(&error))?;
         let step = (binding.purpose == Purpose::OtaInterim).then_some(SessionStep {
             id: session.id,
@@ -321,9 +321,9 @@ impl Engine {
             to: SessionState::Certified,
         });
         let new = NewCertificate {
-            fingerprint: occasion::hex(&certificate.fingerprint()),
-            serial: occasion::hex(certificate.serial()),
-            authority: occasion::hex(&self.setup().scep.authority().fingerprint()),
+            fingerprint: hex::encode(certificate.fingerprint()),
+            serial: hex::encode(certificate.serial()),
+            authority: hex::encode(self.setup().scep.authority().fingerprint()),
             subject: certificate.subject().to_string(),
             purpose: binding.purpose.as_str().to_owned(),
             session_id: Some(session.id),
@@ -373,8 +373,8 @@ fn transaction_key(request: &Request) -> TransactionKey {
     let key = request.transaction();
     TransactionKey {
         endpoint: key.endpoint,
-        transaction_id: occasion::hex(&key.transaction_id),
-        signer_spki: occasion::hex(&key.signer),
+        transaction_id: hex::encode(key.transaction_id),
+        signer_spki: hex::encode(key.signer),
     }
 }
 
@@ -391,7 +391,7 @@ fn csr_facts(csr: &CertificationRequest) -> CsrFacts {
             .rsa_bits()
             .and_then(|bits| u32::try_from(bits).ok())
             .unwrap_or_default(),
-        spki_sha256: occasion::hex(&key.fingerprint()),
+        spki_sha256: hex::encode(key.fingerprint()),
         requested_san: csr
             .alternative_names()
             .iter()

@@ -22,12 +22,12 @@
 mod administration;
 mod check_in;
 mod connect;
+mod decision;
 mod enrollment;
 mod identity;
 mod issuance;
 mod last_seen;
 mod local_users;
-mod occasion;
 mod password;
 mod profiles;
 mod pushes;

@@ -121,7 +121,7 @@ fn person(user: User) -> Person {
 fn stand_in() -> PasswordHash {
     static HASH: OnceLock<PasswordHash> = OnceLock::new();
     HASH.get_or_init(|| {
-        let nobody = Secret::new(crate::occasion::hex(&rand::random::<[u8; 32]>()));
+        let nobody = Secret::new(hex::encode(rand::random::<[u8; 32]>()));
         password::hash_password(&nobody).unwrap_or_else(|_| PasswordHash::new(""))
     })
     .clone()

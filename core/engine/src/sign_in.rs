@@ -12,7 +12,7 @@ use lanyard_policy::{Person, Secret, SignIn, Step};
 use lanyard_store::NewSession;
 use uuid::Uuid;
 
-use crate::{Engine, Refusal, occasion, profiles, refusal::chain};
+use crate::{Engine, Refusal, decision, profiles, refusal::chain};
 
 /// Somebody tries to sign in.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Engine {
         }
         let now = SystemTime::now();
         let question = SignIn {
-            decision: occasion::decision(now),
+            decision: decision::new(now),
             user_name: attempt.user_name,
             password: attempt.password,
             remote_address: attempt.remote.to_string(),

@@ -3,7 +3,7 @@ use std::{fmt, net::IpAddr, time::SystemTime};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData, SanType,
-    SerialNumber, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo,
+    SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo,
 };
 
 use crate::{Certificate, CertificateError, KeyUsage, Name, PrivateKey, PublicKey, oid};
@@ -69,14 +69,33 @@ pub enum ExtendedKeyUsage {
     ClientAuth,
 }
 
+/// A serial number: positive, and always of 16 octets (RFC 5280, 4.1.2.2, allows 20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SerialNumber([u8; 16]);
+
+impl SerialNumber {
+    /// Makes a serial number out of random octets, 126 bits of which stay: neither negative, nor with a leading zero that an
+    /// encoder would drop.
+    #[must_use]
+    pub fn from_random(mut octets: [u8; 16]) -> Self {
+        octets[0] = octets[0] & 0x3f | 0x40;
+        Self(octets)
+    }
+
+    /// The contents of the INTEGER.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// All that a certificate will say, but for its key and its issuer.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// Whom it is about.
     pub subject: Name,
-    /// Serial number: 16 octets, not all zero; with the first from 0x01 to 0x7f the certificate has them as they are
-    /// (RFC 5280, 4.1.2.2). From the caller, so that a caller can record it before anything is signed.
-    pub serial: [u8; 16],
+    /// From the caller, so that a caller can record it before anything is signed.
+    pub serial: SerialNumber,
     /// Valid from.
     pub not_before: SystemTime,
     /// Valid until.
@@ -177,7 +196,7 @@ fn parameters(template: &Template) -> Result<CertificateParams, IssueError> {
     let mut parameters = CertificateParams::default();
     parameters.not_before = template.not_before.into();
     parameters.not_after = template.not_after.into();
-    parameters.serial_number = Some(SerialNumber::from_slice(&template.serial));
+    parameters.serial_number = Some(rcgen::SerialNumber::from_slice(template.serial.octets()));
     parameters.distinguished_name = distinguished_name(&template.subject);
     parameters.is_ca = match template.authority {
         Some(below) => IsCa::Ca(BasicConstraints::Constrained(below)),
@@ -285,7 +304,7 @@ mod tests {
                 (NameAttribute::CommonName, subject),
                 (NameAttribute::SerialNumber, "C02"),
             ]),
-            serial: [7; 16],
+            serial: SerialNumber::from_random([7; 16]),
             not_before: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             not_after: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
             key_usage: KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT),
@@ -309,7 +328,7 @@ mod tests {
                 .unwrap();
             assert_eq!(issued.subject(), &template.subject);
             assert_eq!(issued.issuer(), authority.certificate().subject());
-            assert_eq!(issued.serial(), template.serial);
+            assert_eq!(issued.serial(), template.serial.octets());
             assert_eq!(
                 (issued.not_before(), issued.not_after()),
                 (template.not_before, template.not_after)

@@ -23,7 +23,7 @@
 //! let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
 //! let root = Template {
 //!     subject: Name::new(&[(NameAttribute::CommonName, "Example root")]),
-//!     serial: [1; 16],
+//!     serial: SerialNumber::from_random([1; 16]),
 //!     not_before: now,
 //!     not_after: now + Duration::from_secs(86_400),
 //!     key_usage: KeyUsage::KEY_CERT_SIGN,
@@ -34,7 +34,7 @@
 //! let authority = Authority::self_signed(PrivateKey::generate_p256()?, &root)?;
 //! let device = Template {
 //!     subject: Name::new(&[(NameAttribute::CommonName, "iPhone")]),
-//!     serial: [2; 16],
+//!     serial: SerialNumber::from_random([2; 16]),
 //!     key_usage: KeyUsage::DIGITAL_SIGNATURE,
 //!     authority: None,
 //!     ..root
@@ -63,7 +63,7 @@ pub mod seal;
 pub use certificate::{Certificate, CertificateError, KeyUsage};
 pub use der::asn1::ObjectIdentifier;
 pub use digest::Digest;
-pub use issue::{AlternativeName, Authority, ExtendedKeyUsage, IssueError, Template};
+pub use issue::{AlternativeName, Authority, ExtendedKeyUsage, IssueError, SerialNumber, Template};
 pub use key::{KeyError, PrivateKey, PublicKey, SignatureError, Strength};
 pub use name::{Name, NameAttribute};
 pub use request::{CertificationRequest, RequestError};

@@ -246,7 +246,7 @@ mod tests {
         let key = PrivateKey::generate_p256().unwrap();
         let template = Template {
             subject: Name::new(subject),
-            serial: [7; 16],
+            serial: lanyard_pki::SerialNumber::from_random([7; 16]),
             not_before: at(1000),
             not_after: at(2000),
             key_usage: KeyUsage::DIGITAL_SIGNATURE,

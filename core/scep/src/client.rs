@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use lanyard_pki::{
     Authority, Certificate, CertificateError, CertificationRequest, IssueError, KeyError, KeyUsage,
-    Name, PrivateKey, Strength, Template,
+    Name, PrivateKey, SerialNumber, Strength, Template,
     cms::{self, Attribute, Cipher, CmsError, Envelope, SignedMessage, Verified},
 };
 
@@ -143,7 +143,7 @@ impl<'a> Enrollment<'a> {
         nonce: [u8; 16],
         now: SystemTime,
     ) -> Result<Self, ClientError> {
-        let certificate = self_signed(key, subject, nonce, now)?;
+        let certificate = self_signed(key, subject, SerialNumber::from_random(nonce), now)?;
         let fingerprint = key.public_key().fingerprint();
         let transaction_id: Vec<u8> = fingerprint[..20]
             .iter()
@@ -237,7 +237,7 @@ fn attribute<'a>(
 fn self_signed(
     key: &PrivateKey,
     subject: &Name,
-    serial: [u8; 16],
+    serial: SerialNumber,
     now: SystemTime,
 ) -> Result<Certificate, IssueError> {
     const DAY: Duration = Duration::from_secs(24 * 3600);

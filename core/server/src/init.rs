@@ -10,7 +10,7 @@ use std::{
 
 use lanyard_pki::{
     AlternativeName, Authority, Certificate, ExtendedKeyUsage, IssueError, KeyError, KeyUsage,
-    Name, NameAttribute, PrivateKey, Template, seal::SealingKey,
+    Name, NameAttribute, PrivateKey, SerialNumber, Template, seal::SealingKey,
 };
 
 use crate::{
@@ -210,7 +210,7 @@ impl Init {
                     &format!("{} {name}", self.organization),
                 ),
             ]),
-            serial: serial(),
+            serial: SerialNumber::from_random(rand::random()),
             not_before: now - DAY,
             not_after: now + lifetime,
             key_usage: KeyUsage::default(),
@@ -297,10 +297,4 @@ fn write_identity(
     secrets::write_public(&directory.join(format!("{name}.pem")), pem.as_bytes())?;
     secrets::write_private_key(&directory.join(format!("{name}.key")), key, sealing)?;
     Ok(())
-}
-
-fn serial() -> [u8; 16] {
-    let mut serial: [u8; 16] = rand::random();
-    serial[0] = serial[0] & 0x7f | 0x40;
-    serial
 }

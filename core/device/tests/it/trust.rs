@@ -21,7 +21,7 @@ impl Chain {
         let key = || PrivateKey::generate_p256().unwrap();
         let template = |name: &str, authority, until| Template {
             subject: Name::new(&[(NameAttribute::CommonName, name)]),
-            serial: [1; 16],
+            serial: lanyard_pki::SerialNumber::from_random([1; 16]),
             not_before: now - HOUR,
             not_after: until,
             key_usage: KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_CERT_SIGN),

@@ -30,7 +30,7 @@ fn template(name: &str, serial: u8, authority: Option<u8>) -> Template {
     let usage = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT);
     Template {
         subject: Name::new(&[(NameAttribute::CommonName, name)]),
-        serial: [serial; 16],
+        serial: lanyard_pki::SerialNumber::from_random([serial; 16]),
         not_before: now,
         not_after: now + 365 * day,
         key_usage: match authority {

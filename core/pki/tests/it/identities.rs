@@ -26,7 +26,7 @@ pub(crate) fn template(subject: &str, serial: u8) -> Template {
             (NameAttribute::Organization, "Example"),
             (NameAttribute::CommonName, subject),
         ]),
-        serial: [serial; 16],
+        serial: lanyard_pki::SerialNumber::from_random([serial; 16]),
         not_before: at(1_600_000_000),
         not_after: at(4_000_000_000),
         key_usage: KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT),

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use lanyard_pki::{
-    Certificate, IssueError, Template,
+    Certificate, IssueError, SerialNumber, Template,
     cms::{self, Attribute, CmsError},
 };
 
@@ -22,7 +22,7 @@ impl Endpoint {
     pub fn issue(
         &self,
         authorized: &Authorized,
-        serial: [u8; 16],
+        serial: SerialNumber,
         now: SystemTime,
     ) -> Result<Certificate, IssueError> {
         let Authorized { request, profile } = authorized;

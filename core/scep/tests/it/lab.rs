@@ -46,7 +46,7 @@ pub(crate) fn name(common: &str) -> Name {
 pub(crate) fn template(subject: &str, serial: u8, usage: KeyUsage) -> Template {
     Template {
         subject: name(subject),
-        serial: [serial; 16],
+        serial: lanyard_pki::SerialNumber::from_random([serial; 16]),
         not_before: now() - Duration::from_secs(86_400),
         not_after: now() + Duration::from_secs(1000 * 86_400),
         key_usage: usage,

@@ -18,7 +18,7 @@ pub(super) static SCEP: LazyLock<Endpoint> = LazyLock::new(|| {
     let now = SystemTime::now();
     let template = Template {
         subject: Name::new(&[(NameAttribute::CommonName, "Stand-in CA")]),
-        serial: [7; 16],
+        serial: lanyard_pki::SerialNumber::from_random([7; 16]),
         not_before: now - Duration::from_secs(3600),
         not_after: now + Duration::from_secs(24 * 3600),
         key_usage: KeyUsage::KEY_CERT_SIGN
