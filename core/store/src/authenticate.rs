@@ -84,6 +84,9 @@ pub enum AuthenticateOutcome {
     },
     /// The certificate is not on record; nothing changed.
     UnknownCertificate,
+    /// The certificate was issued before the one that the device has now: it is of an enrollment or a renewal that is over.
+    /// Nothing changed.
+    Superseded,
 }
 
 impl Store {
@@ -114,6 +117,9 @@ impl Store {
                     .await?;
                 AuthenticateOutcome::Created
             }
+            Some(known) if is_superseded(&tx, &message, &known).await? => {
+                return Ok(AuthenticateOutcome::Superseded);
+            }
             Some(known) => match occasion {
                 Occasion::FreshEnrollment => {
                     let cleared = restart(&tx, message, now).await?;
@@ -128,6 +134,23 @@ impl Store {
         tx.commit().await?;
         Ok(outcome)
     }
+}
+
+/// Whether the device has a later certificate than the one that speaks.
+async fn is_superseded(
+    tx: &DatabaseTransaction,
+    message: &AuthenticateRow,
+    known: &Model,
+) -> Result<bool, StoreError> {
+    let Some(current) = &known.certificate else {
+        return Ok(false);
+    };
+    let current = certificates::find(tx, current).await?;
+    let speaking = certificates::find(tx, &message.certificate).await?;
+    Ok(match (speaking, current) {
+        (Some(speaking), Some(current)) => speaking.issued_at < current.issued_at,
+        _ => false,
+    })
 }
 
 /// A device that starts over: its row as if it were new, its user channels waiting for their users, all queues cleared.

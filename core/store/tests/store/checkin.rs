@@ -187,6 +187,33 @@ async fn a_renewal_keeps_queue_and_tokens() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_before_cannot_start_over() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    let mut later = issuance(2);
+    later.certificate.issued_at = at(4);
+    store.issue(&later, at(4)).await.unwrap();
+    let fresh = Occasion::FreshEnrollment;
+    let message = authenticate_row(UDID, 2);
+    store.authenticate(message, fresh, at(5)).await.unwrap();
+    store.token_update(tokens(UDID), at(6)).await.unwrap();
+    enqueue(&store, UDID, "lock").await;
+    let before = store.find_enrollment(UDID).await.unwrap().unwrap();
+
+    for occasion in [Occasion::FreshEnrollment, Occasion::Renewal] {
+        let message = authenticate_row(UDID, 1);
+        let outcome = store.authenticate(message, occasion, at(7)).await.unwrap();
+        assert_eq!(outcome, AuthenticateOutcome::Superseded);
+        assert_eq!(store.find_enrollment(UDID).await.unwrap().unwrap(), before);
+        assert_eq!(next(&store, UDID, false).await.as_deref(), Some("lock"));
+    }
+    // The current one may say it again.
+    let message = authenticate_row(UDID, 2);
+    let outcome = store.authenticate(message, Occasion::Renewal, at(8)).await;
+    assert_eq!(outcome.unwrap(), AuthenticateOutcome::Renewed);
+}
+
+#[tokio::test]
 async fn a_foreign_or_unknown_certificate_changes_nothing() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
