@@ -63,6 +63,13 @@ const ALL: [(Mischief, &str); 15] = [
     (Mischief::LoseCommand, "lose-command"),
 ];
 
+impl Mischief {
+    /// Each of them.
+    pub fn all() -> impl Iterator<Item = Mischief> {
+        ALL.into_iter().map(|(mischief, _)| mischief)
+    }
+}
+
 /// Another UDID than any device of ours has, in the form of one.
 pub(crate) const OTHER_UDID: &str = "00008120-FFFFFFFFFFFFFFFF";
 
