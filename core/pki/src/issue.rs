@@ -77,7 +77,7 @@ impl SerialNumber {
     /// Makes a serial number out of random octets, 126 bits of which stay: neither negative, nor with a leading zero that an
     /// encoder would drop.
     #[must_use]
-    pub fn from_random(mut octets: [u8; 16]) -> Self {
+    pub const fn from_random(mut octets: [u8; 16]) -> Self {
         octets[0] = octets[0] & 0x3f | 0x40;
         Self(octets)
     }

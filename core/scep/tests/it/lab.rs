@@ -15,7 +15,8 @@ use lanyard_scep::{
 };
 
 pub(crate) const ENDPOINT: &str = "device";
-pub(crate) const SERIAL: [u8; 16] = [0x2a; 16];
+pub(crate) const SERIAL: lanyard_pki::SerialNumber =
+    lanyard_pki::SerialNumber::from_random([0x2a; 16]);
 pub(crate) const CLIENT_NONCE: [u8; 16] = [0xc1; 16];
 pub(crate) const SERVER_NONCE: [u8; 16] = [0x5e; 16];
 
