@@ -1,10 +1,11 @@
 //! What operators do: persons, devices, commands.
 
-use std::time::SystemTime;
-
 use lanyard_commands::{ClearPasscode, Command, CommandError, UnlockToken};
-use lanyard_mdm::connect;
-use lanyard_policy::Secret;
+use lanyard_mdm::{
+    connect,
+    document::{self, Limits},
+};
+use lanyard_policy::{CommandRequest, Secret};
 use lanyard_store::{
     AddUserOutcome, CancelOutcome, CommandSummary, EnqueueOutcome, Enrollment, NewCommand,
     ScheduleOutcome, StoreError, User, UserChange,
@@ -12,7 +13,21 @@ use lanyard_store::{
 use plist::Dictionary;
 use uuid::Uuid;
 
-use crate::{Engine, PasswordError, hash_password, refusal::chain};
+use crate::{Engine, PasswordError, hash_password, profiles::stable_uuid, refusal::chain};
+
+/// Who a command comes from that no hook issued.
+const OPERATOR: &str = "operator";
+
+/// Delivered without asking command-selection when an operator queued them: no plugin stands between an operator and a wipe.
+const BYPASS_SELECTION: [&str; 3] = ["EraseDevice", "DeviceLock", "EnableLostMode"];
+
+/// What became of a command that a hook wanted.
+pub(crate) enum Issued {
+    /// It is queued under this CommandUUID.
+    Queued(String),
+    /// It was queued before, by the same wish.
+    Before,
+}
 
 /// What an operator wants of a person is not done.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +103,7 @@ impl Engine {
         let hash = hash(password).await?;
         match self
             .store()
-            .add_user(name, display_name, &hash, SystemTime::now())
+            .add_user(name, display_name, &hash, self.now())
             .await?
         {
             AddUserOutcome::Added => Ok(()),
@@ -104,7 +119,7 @@ impl Engine {
         let hash = hash(password).await?;
         known(
             self.store()
-                .set_user_password(name, &hash, SystemTime::now())
+                .set_user_password(name, &hash, self.now())
                 .await?,
         )
     }
@@ -116,7 +131,7 @@ impl Engine {
     pub async fn set_disabled(&self, name: &str, disabled: bool) -> Result<(), UserRefused> {
         known(
             self.store()
-                .set_user_disabled(name, disabled, SystemTime::now())
+                .set_user_disabled(name, disabled, self.now())
                 .await?,
         )
     }
@@ -194,7 +209,6 @@ impl Engine {
         &self,
         device: &str,
         request: &Dictionary,
-        origin: &str,
     ) -> Result<Uuid, CommandRefused> {
         let command = if needs_unlock_token(request) {
             let token = self.store().unlock_token(device).await?;
@@ -206,25 +220,8 @@ impl Engine {
             Command::from_dictionary(request)?
         };
         let uuid = Uuid::new_v4();
-        let payload = connect::Command::new(uuid.to_string(), command.to_dictionary())
-            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?
-            .to_xml()
-            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
-        let new = NewCommand {
-            enrollment_id: device,
-            uuid: &uuid.to_string(),
-            request_type: command.request_type(),
-            payload: &payload,
-            origin,
-            bypass: bypasses_selection(&command),
-        };
-        match self.store().enqueue(new, SystemTime::now()).await? {
-            EnqueueOutcome::Queued { .. } => {
-                let request_type = command.request_type();
-                tracing::info!(enrollment = device, command = %uuid, request_type, origin, "command queued");
-                self.0.outbox.notify_one();
-                Ok(uuid)
-            }
+        match self.enqueue(device, uuid, &command, OPERATOR).await? {
+            EnqueueOutcome::Queued { .. } => Ok(uuid),
             EnqueueOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
             }
@@ -233,6 +230,64 @@ impl Engine {
                 "its UUID was drawn before".to_owned(),
             )),
         }
+    }
+
+    /// Queues a command that a hook wants, checked as if an operator had sent it. Its CommandUUID goes by binding,
+    /// enrollment and dedupe key, so that the same wish is the same command.
+    pub(crate) async fn issue_command(
+        &self,
+        enrollment: &str,
+        binding: &str,
+        wanted: &CommandRequest,
+    ) -> Result<Issued, CommandRefused> {
+        let request = document::read(wanted.command_plist.as_bytes(), Limits::default())
+            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+        let command = Command::from_dictionary(&request)?;
+        if command.request_type() != wanted.request_type {
+            return Err(CommandRefused::Unsendable(format!(
+                "it is announced as {:?} and is {:?}",
+                wanted.request_type,
+                command.request_type()
+            )));
+        }
+        let uuid =
+            stable_uuid(format!("{binding}\0{enrollment}\0{}", wanted.dedupe_key).as_bytes());
+        match self.enqueue(enrollment, uuid, &command, binding).await? {
+            EnqueueOutcome::UuidTaken => Ok(Issued::Before),
+            EnqueueOutcome::Queued { .. } => Ok(Issued::Queued(uuid.to_string())),
+            EnqueueOutcome::UnknownEnrollment => {
+                Err(CommandRefused::UnknownDevice(enrollment.to_owned()))
+            }
+            EnqueueOutcome::CheckedOut => Err(CommandRefused::CheckedOut(enrollment.to_owned())),
+        }
+    }
+
+    async fn enqueue(
+        &self,
+        enrollment: &str,
+        uuid: Uuid,
+        command: &Command,
+        origin: &str,
+    ) -> Result<EnqueueOutcome, CommandRefused> {
+        let payload = connect::Command::new(uuid.to_string(), command.to_dictionary())
+            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?
+            .to_xml()
+            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+        let new = NewCommand {
+            enrollment_id: enrollment,
+            uuid: &uuid.to_string(),
+            request_type: command.request_type(),
+            payload: &payload,
+            origin,
+            bypass: origin == OPERATOR && BYPASS_SELECTION.contains(&command.request_type()),
+        };
+        let outcome = self.store().enqueue(new, self.now()).await?;
+        if let EnqueueOutcome::Queued { .. } = outcome {
+            let request_type = command.request_type();
+            tracing::info!(enrollment, command = %uuid, request_type, origin, "command queued");
+            self.0.outbox.notify_one();
+        }
+        Ok(outcome)
     }
 
     /// Takes a command back that the device has not been given.
@@ -247,7 +302,7 @@ impl Engine {
         for command in commands {
             match self
                 .store()
-                .cancel_command(&command.enrollment_id, uuid, SystemTime::now())
+                .cancel_command(&command.enrollment_id, uuid, self.now())
                 .await?
             {
                 CancelOutcome::Cancelled | CancelOutcome::AlreadyCancelled => {}
@@ -270,11 +325,7 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
-        match self
-            .store()
-            .schedule_push(device, SystemTime::now())
-            .await?
-        {
+        match self.store().schedule_push(device, self.now()).await? {
             ScheduleOutcome::Scheduled => {
                 self.0.outbox.notify_one();
                 Ok(())
@@ -303,9 +354,4 @@ fn known(change: UserChange) -> Result<(), UserRefused> {
 fn needs_unlock_token(request: &Dictionary) -> bool {
     let kind = request.get("RequestType").and_then(plist::Value::as_string);
     kind == Some(ClearPasscode::REQUEST_TYPE) && !request.contains_key("UnlockToken")
-}
-
-/// No plugin stands between an operator and a wipe.
-fn bypasses_selection(command: &Command) -> bool {
-    command.is_destructive() || command.request_type() == "EnableLostMode"
 }

@@ -40,7 +40,7 @@ impl Engine {
             CheckIn::parse(body, Limits::default()).map_err(|error| self.unreadable(&error))?;
         speaker.must_be(&message.sender)?;
         let id = message.sender.id();
-        let now = SystemTime::now();
+        let now = self.now();
         match &message.message {
             Message::Authenticate(authenticate) => {
                 self.authenticate(id, authenticate, &speaker, now).await?
@@ -87,7 +87,7 @@ impl Engine {
             person_id: session.person_id,
             person_name: session.person_name,
             topic: message.topic.clone(),
-            certificate: speaker.fingerprint.clone(),
+            certificate: speaker.fingerprint().to_owned(),
             facts: facts(message),
         };
         match self.store().authenticate(row, occasion, now).await? {
@@ -182,10 +182,10 @@ impl Engine {
             .find_enrollment(device)
             .await?
             .ok_or_else(|| Refusal::bad_request(format!("{device} is not enrolled")))?;
-        if enrollment.certificate.as_deref() != Some(&speaker.fingerprint) {
+        if enrollment.certificate.as_deref() != Some(speaker.fingerprint()) {
             return Err(Refusal::bad_request(format!(
                 "{device}: the identity certificate {} is not the enrollment's current one",
-                speaker.fingerprint
+                speaker.fingerprint()
             )));
         }
         Ok(enrollment)

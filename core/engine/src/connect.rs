@@ -16,7 +16,7 @@ use lanyard_store::{
     Settled, Unsealed,
 };
 
-use crate::{Engine, Refusal, decision, identity::Speaker, refusal::chain};
+use crate::{Engine, Refusal, administration::Issued, decision, identity::Speaker, refusal::chain};
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
 /// NotNow was the last that it said.
@@ -28,6 +28,13 @@ enum Said {
     Idle,
     NotNow,
     Answered,
+}
+
+/// What command-selection comes to.
+enum Selected {
+    QueueOrder,
+    This(String),
+    Nothing,
 }
 
 impl Engine {
@@ -45,7 +52,7 @@ impl Engine {
         signature: Option<&[u8]>,
     ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
         let speaker = self.speaker(body, signature).await?;
-        let now = SystemTime::now();
+        let now = self.now();
         let (id, said, result) = match Report::parse(body, Limits::default()) {
             Ok(report) => {
                 let (said, result) = self.take_report(&report, &speaker, now).await?;
@@ -165,12 +172,10 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
         let id = id.to_string();
-        // A command can be cancelled between being chosen and being marked: then the one after it is taken.
-        loop {
-            let Some(command) = self.choose(&id, said, result.clone(), now).await? else {
-                self.come_back(&id, said, now).await?;
-                return Ok(None);
-            };
+        // Offered again at the next Idle: a device that put something off would only do so again in the same exchange.
+        let skip_not_now = said != Said::Idle;
+        let mut chosen = self.choose(&id, skip_not_now, result, now).await?;
+        while let Some(command) = chosen {
             let CommandSummary {
                 uuid, request_type, ..
             } = &command.summary;
@@ -183,19 +188,21 @@ impl Engine {
                 );
                 return Ok(Some(command.payload));
             }
+            // It was cancelled after it was chosen, so there is one less each time.
+            chosen = self.store().next_command(&id, skip_not_now).await?;
         }
+        self.come_back(&id, said, now).await?;
+        Ok(None)
     }
 
     /// Which command is next: asks command-selection, except for what an operator queued past it.
     async fn choose(
         &self,
         id: &str,
-        said: Said,
+        skip_not_now: bool,
         result: Option<CommandResult>,
         now: SystemTime,
     ) -> Result<Option<Command>, Refusal> {
-        // Offered again at the next Idle: a device that put something off would only do so again in the same exchange.
-        let skip_not_now = said != Said::Idle;
         if self.setup().hooks.selection.is_empty() {
             return Ok(self.store().next_command(id, skip_not_now).await?);
         }
@@ -203,49 +210,45 @@ impl Engine {
             .store()
             .queue_head(id, SHOWN_QUEUE_LENGTH as u64)
             .await?;
-        let ready =
-            |command: &&CommandSummary| !(skip_not_now && command.state == CommandState::NotNow);
-        if let Some(urgent) = queue
-            .head
-            .iter()
-            .filter(ready)
-            .find(|command| command.bypass)
-        {
+        let is_ready =
+            |command: &CommandSummary| !(skip_not_now && command.state == CommandState::NotNow);
+        let urgent = |command: &&CommandSummary| command.bypass && is_ready(command);
+        if let Some(urgent) = queue.head.iter().find(urgent) {
             return Ok(self.store().find_command(id, &urgent.uuid).await?);
         }
         let question = self
             .selection_question(id, &queue.head, queue.open, result, now)
             .await?;
+        match self.select(id, question, now).await? {
+            Selected::Nothing => Ok(None),
+            Selected::This(uuid)
+                if queue
+                    .head
+                    .iter()
+                    .any(|each| each.uuid == uuid && !is_ready(each)) =>
+            {
+                tracing::warn!(
+                    enrollment = id,
+                    command = uuid,
+                    "command-selection chose what the device just put off"
+                );
+                Ok(self.store().next_command(id, skip_not_now).await?)
+            }
+            Selected::This(uuid) => Ok(self.store().find_command(id, &uuid).await?),
+            Selected::QueueOrder => Ok(self.store().next_command(id, skip_not_now).await?),
+        }
+    }
+
+    /// Asks command-selection. A failing one never stands between an operator and a device: queue order goes on.
+    async fn select(
+        &self,
+        id: &str,
+        question: SelectionQuestion,
+        now: SystemTime,
+    ) -> Result<Selected, Refusal> {
         let decision = question.decision.id.clone();
-        match self.setup().hooks.selection.select(question).await {
-            Ok(decided) => match decided.verdict {
-                SelectionVerdict::Deliver(uuid)
-                    if queue
-                        .head
-                        .iter()
-                        .filter(ready)
-                        .any(|each| each.uuid == uuid) =>
-                {
-                    Ok(self.store().find_command(id, &uuid).await?)
-                }
-                SelectionVerdict::Wait { seconds } => {
-                    self.store()
-                        .schedule_push(id, now + Duration::from_secs(u64::from(seconds)))
-                        .await?;
-                    Ok(None)
-                }
-                SelectionVerdict::Abstain => {
-                    Ok(self.store().next_command(id, skip_not_now).await?)
-                }
-                SelectionVerdict::Deliver(_) | SelectionVerdict::Issue(_) => {
-                    tracing::warn!(
-                        enrollment = id,
-                        decision,
-                        "command-selection chose what it may not; queue order goes on"
-                    );
-                    Ok(self.store().next_command(id, skip_not_now).await?)
-                }
-            },
+        let decided = match self.setup().hooks.selection.select(question).await {
+            Ok(decided) => decided,
             Err(failure) => {
                 tracing::warn!(
                     enrollment = id,
@@ -253,7 +256,33 @@ impl Engine {
                     error = chain(&failure),
                     "command-selection failed; queue order goes on"
                 );
-                Ok(self.store().next_command(id, skip_not_now).await?)
+                return Ok(Selected::QueueOrder);
+            }
+        };
+        let binding = decided.settled_by().unwrap_or_default().to_owned();
+        match decided.verdict {
+            SelectionVerdict::Abstain => Ok(Selected::QueueOrder),
+            SelectionVerdict::Deliver(uuid) => Ok(Selected::This(uuid)),
+            SelectionVerdict::Wait { seconds } => {
+                let due = now + Duration::from_secs(u64::from(seconds));
+                self.store().schedule_push(id, due).await?;
+                Ok(Selected::Nothing)
+            }
+            SelectionVerdict::Issue(request) => {
+                match self.issue_command(id, &binding, &request).await {
+                    Ok(Issued::Queued(uuid)) => Ok(Selected::This(uuid)),
+                    Ok(Issued::Before) => Ok(Selected::QueueOrder),
+                    Err(error) => {
+                        tracing::warn!(
+                            enrollment = id,
+                            decision,
+                            binding,
+                            error = chain(&error),
+                            "command-selection issued what cannot be sent; queue order goes on"
+                        );
+                        Ok(Selected::QueueOrder)
+                    }
+                }
             }
         }
     }

@@ -57,7 +57,7 @@ impl Engine {
         certificate: Certificate,
         remote: IpAddr,
     ) -> Result<Vec<u8>, Refusal> {
-        let now = SystemTime::now();
+        let now = self.now();
         let session = self.session_of(&attributes, now).await?;
         let id = session.id;
         if self.setup().device_authority == DeviceAuthority::Require
@@ -176,7 +176,7 @@ impl Engine {
         attributes: DeviceAttributes,
         certificate: Certificate,
     ) -> Result<Vec<u8>, Refusal> {
-        let now = SystemTime::now();
+        let now = self.now();
         let (session, device) = self.session_of_interim(&certificate, now).await?;
         let id = session.id;
         if attributes.udid != device.udid || attributes.serial != device.serial {
@@ -220,19 +220,8 @@ impl Engine {
         let refused =
             |what: &str| Refusal::bad_request(format!("phase 3: the signer's certificate {what}"));
         let identity = self
-            .store()
-            .identity(&hex::encode(certificate.fingerprint()))
-            .await?
-            .ok_or_else(|| refused("is not on record"))?;
-        if identity.purpose != Purpose::OtaInterim.as_str() {
-            return Err(refused("is not an interim certificate"));
-        }
-        if identity.revoked_at.is_some() {
-            return Err(refused("is revoked"));
-        }
-        if identity.not_after <= now {
-            return Err(refused("has expired"));
-        }
+            .standing_identity(certificate, &[Purpose::OtaInterim])
+            .await?;
         let id: Uuid = identity
             .session_id
             .ok_or_else(|| refused("belongs to no session"))?;

@@ -1,8 +1,7 @@
 //! Who is speaking: the identity certificate behind a request of a managed device.
 
-use std::time::SystemTime;
-
 use lanyard_mdm::{Sender, signature};
+use lanyard_pki::Certificate;
 use lanyard_policy::Purpose;
 use lanyard_store::IdentityRow;
 
@@ -10,7 +9,6 @@ use crate::{Engine, Refusal, refusal::chain};
 
 /// A certificate of ours that is alive, and whose key signed the request.
 pub(crate) struct Speaker {
-    pub(crate) fingerprint: String,
     row: IdentityRow,
 }
 
@@ -25,32 +23,45 @@ impl Engine {
             header.ok_or_else(|| Refusal::bad_request("the request carries no Mdm-Signature"))?;
         let certificate =
             signature::verify(header, body).map_err(|error| Refusal::bad_request(chain(&error)))?;
+        let row = self
+            .standing_identity(&certificate, &[Purpose::Identity, Purpose::Renewal])
+            .await?;
+        Ok(Speaker { row })
+    }
+
+    /// What is on record of a certificate, if it is one of ours, for one of these purposes, and alive.
+    ///
+    /// Equal by SHA-256 to what was recorded at issuance is as good as a chain check, and a lookup by primary key.
+    pub(crate) async fn standing_identity(
+        &self,
+        certificate: &Certificate,
+        purposes: &[Purpose],
+    ) -> Result<IdentityRow, Refusal> {
         let fingerprint = hex::encode(certificate.fingerprint());
         let refused = |what: &str| {
             Refusal::bad_request(format!(
-                "the identity certificate {fingerprint} ({}) {what}",
+                "the certificate {fingerprint} ({}) {what}",
                 certificate.subject()
             ))
         };
-        // Equal by SHA-256 to what we recorded at issuance is as good as a chain check, and a lookup by primary key.
         let row = self
             .store()
             .identity(&fingerprint)
             .await?
             .ok_or_else(|| refused("is not one of ours"))?;
-        if ![Purpose::Identity, Purpose::Renewal]
+        if !purposes
             .iter()
             .any(|purpose| purpose.as_str() == row.purpose)
         {
-            return Err(refused("is no management identity"));
+            return Err(refused("is not for this purpose"));
         }
         if row.revoked_at.is_some() {
             return Err(refused("is revoked"));
         }
-        if row.not_after <= SystemTime::now() {
+        if row.not_after <= self.now() {
             return Err(refused("has expired"));
         }
-        Ok(Speaker { fingerprint, row })
+        Ok(row)
     }
 }
 
@@ -62,10 +73,15 @@ impl Speaker {
             Some(device) if device == claimed => Ok(()),
             other => Err(Refusal::bad_request(format!(
                 "the identity certificate {} was issued to {}, but the message claims to be from {claimed}",
-                self.fingerprint,
+                self.row.fingerprint,
                 other.unwrap_or("no device"),
             ))),
         }
+    }
+
+    /// SHA-256 of the certificate, in hexadecimal.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.row.fingerprint
     }
 
     /// The enrollment session that the certificate came out of.

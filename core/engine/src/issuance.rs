@@ -7,19 +7,20 @@ use std::{
 
 use lanyard_pki::{
     Certificate, CertificationRequest, ExtendedKeyUsage, KeyUsage, Name, NameAttribute,
-    SerialNumber,
+    SerialNumber, cms::CmsError,
 };
 use lanyard_policy::{
     Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Purpose, RaQuestion, RaVerdict,
 };
 use lanyard_scep::{
-    Authenticated, AuthorityResponse, Authorized, CertificateProfile, Exchange, FailInfo,
-    Refusal as ScepRefusal, Request,
+    Authenticated, AuthorityResponse, Authorized, CertificateProfile, Exchange,
+    Refusal as ScepRefusal, RefusalReason, Request,
 };
 use lanyard_store::{
     Challenge, IssueOutcome, NewCertificate, NewIssuance, Session, SessionState, SessionStep,
     TransactionKey,
 };
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Engine, Refusal, decision,
@@ -28,7 +29,8 @@ use crate::{
     refusal::chain,
 };
 
-/// A refusal after decryption takes at least this long, so that its time tells nothing about where it failed.
+/// Every refusal takes at least this long, which is several times what the slowest of them computes: its time tells nothing
+/// about where it failed.
 const REFUSAL_TAKES: Duration = Duration::from_millis(15);
 
 /// The answer to a PKIOperation.
@@ -42,20 +44,27 @@ pub enum PkiAnswer {
 
 /// How a request that may not be issued ends.
 enum Stopped {
-    Failed(FailInfo, &'static str, String),
+    /// Somebody or something says no.
+    Rejected(String),
+    /// Somebody has yet to decide.
     Pending(String),
-}
-
-impl Stopped {
-    fn unauthorised(reason: impl Into<String>) -> Self {
-        Self::Failed(FailInfo::BadRequest, "not authorised", reason.into())
-    }
+    /// We failed.
+    Fault(Refusal),
 }
 
 impl From<Refusal> for Stopped {
     fn from(refusal: Refusal) -> Self {
-        Self::Failed(FailInfo::BadRequest, "not available", refusal.to_string())
+        Self::Fault(refusal)
     }
+}
+
+/// One transaction on its way to a certificate.
+struct Transaction {
+    binding: ChallengeBinding,
+    session: Session,
+    challenge: Challenge,
+    key: TransactionKey,
+    csr_sha256: String,
 }
 
 impl Engine {
@@ -76,61 +85,85 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] if no answer could be signed.
     pub async fn pki_operation(&self, message: &[u8]) -> Result<PkiAnswer, Refusal> {
-        let started = tokio::time::Instant::now();
-        let now = SystemTime::now();
+        let started = Instant::now();
+        let now = self.now();
         let received = self.setup().scep.receive(message).and_then(|request| {
             let exchange = request.exchange().clone();
-            request
-                .authenticate(&self.setup().challenges, now)
-                .map(|authenticated| (exchange, authenticated))
+            let authenticated = request.authenticate(&self.setup().challenges, now)?;
+            Ok((exchange, authenticated))
         });
-        let (exchange, stopped) = match received {
+        let answer = match received {
             Ok((exchange, authenticated)) => {
                 match self.decide_and_issue(authenticated, now).await {
-                    Ok(certificate) => {
-                        let answer =
-                            self.setup()
-                                .scep
-                                .success(&exchange, &certificate, rand::random(), now);
-                        return Ok(PkiAnswer::CertRep(
-                            answer.map_err(|error| Refusal::internal(&error))?,
-                        ));
+                    Ok(certificate) => self.issued(&exchange, &certificate, now),
+                    Err(stopped) => {
+                        sleep_until(started + REFUSAL_TAKES).await;
+                        self.stopped(&exchange, stopped, now)
                     }
-                    Err(stopped) => (exchange, stopped),
                 }
+            }
+            Err(ScepRefusal::Failed { exchange, reason }) => {
+                sleep_until(started + REFUSAL_TAKES).await;
+                self.refused(&exchange, &reason, now)
             }
             Err(ScepRefusal::Unanswerable(reason)) => {
                 tracing::info!(reason = chain(&reason), "SCEP: not a message");
                 return Ok(PkiAnswer::NotAMessage);
             }
-            Err(ScepRefusal::Failed { exchange, reason }) => (
-                *exchange,
-                Stopped::Failed(reason.fail_info(), reason.fail_text(), chain(&reason)),
-            ),
         };
-        tokio::time::sleep_until(started + REFUSAL_TAKES).await;
-        self.stop(&exchange, stopped, now).map(PkiAnswer::CertRep)
+        answer
+            .map(PkiAnswer::CertRep)
+            .map_err(|error| Refusal::internal(&error))
     }
 
-    fn stop(
+    fn issued(
+        &self,
+        exchange: &Exchange,
+        certificate: &Certificate,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, CmsError> {
+        let scep = &self.setup().scep;
+        scep.success(exchange, certificate, rand::random(), now)
+    }
+
+    /// Once its signature is verified, a client gets an answer in SCEP even if we failed: it takes no other.
+    fn stopped(
         &self,
         exchange: &Exchange,
         stopped: Stopped,
         now: SystemTime,
-    ) -> Result<Vec<u8>, Refusal> {
-        let transaction = exchange.transaction_id().escape_ascii().to_string();
-        let scep = &self.setup().scep;
+    ) -> Result<Vec<u8>, CmsError> {
+        let transaction = exchange.transaction_id().escape_ascii();
         match stopped {
-            Stopped::Failed(info, text, reason) => {
-                tracing::warn!(transaction, reason, ?info, "SCEP: refused");
-                scep.failure(exchange, info, text, rand::random(), now)
+            Stopped::Rejected(reason) => {
+                self.refused(exchange, &RefusalReason::Rejected(reason), now)
+            }
+            Stopped::Fault(refusal) => {
+                tracing::error!(%transaction, reason = %refusal, "SCEP: failed");
+                self.refused(
+                    exchange,
+                    &RefusalReason::Rejected("internal".to_owned()),
+                    now,
+                )
             }
             Stopped::Pending(reason) => {
-                tracing::info!(transaction, reason, "SCEP: pending");
-                scep.pending(exchange, rand::random(), now)
+                tracing::info!(%transaction, reason, "SCEP: pending");
+                self.setup().scep.pending(exchange, rand::random(), now)
             }
         }
-        .map_err(|error| Refusal::internal(&error))
+    }
+
+    fn refused(
+        &self,
+        exchange: &Exchange,
+        reason: &RefusalReason,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, CmsError> {
+        let transaction = exchange.transaction_id().escape_ascii();
+        let (info, text) = (reason.fail_info(), reason.fail_text());
+        tracing::warn!(%transaction, reason = chain(reason), ?info, "SCEP: refused");
+        let scep = &self.setup().scep;
+        scep.failure(exchange, info, text, rand::random(), now)
     }
 
     async fn decide_and_issue(
@@ -138,30 +171,32 @@ impl Engine {
         authenticated: Authenticated,
         now: SystemTime,
     ) -> Result<Certificate, Stopped> {
-        let binding = ChallengeBinding::decode(&authenticated.claims().binding)
-            .ok_or_else(|| Stopped::unauthorised("the challenge is bound to nothing known"))?;
-        let session = self.session_for(binding, now).await?;
-        let key = transaction_key(authenticated.request());
-        let csr_sha256 = hex::encode(authenticated.request().csr().digest());
-        if let Some(before) = self
-            .store()
-            .standing_certificate(&key, &csr_sha256, now)
-            .await
-            .map_err(Refusal::from)?
-        {
-            return self.issued_before(&before.der);
-        }
-        let challenge = Challenge {
-            id: hex::encode(authenticated.claims().id),
-            expires_at: authenticated.claims().expires,
+        let binding =
+            ChallengeBinding::decode(&authenticated.claims().binding).ok_or_else(|| {
+                Stopped::Rejected("the challenge is bound to nothing known".to_owned())
+            })?;
+        let transaction = Transaction {
+            session: self.session_for(binding, now).await?,
+            binding,
+            challenge: Challenge {
+                id: hex::encode(authenticated.claims().id),
+                expires_at: authenticated.claims().expires,
+            },
+            key: transaction_key(authenticated.request()),
+            csr_sha256: hex::encode(authenticated.request().csr().digest()),
         };
+        let before = self
+            .store()
+            .standing_certificate(&transaction.key, &transaction.csr_sha256, now)
+            .await
+            .map_err(Refusal::from)?;
+        if let Some(before) = before {
+            return issued_before(&before.der);
+        }
         let authorized = self
-            .ask_ra_approval(authenticated, binding, &session, now)
+            .ask_ra_approval(authenticated, &transaction, now)
             .await?;
-        self.issue(
-            authorized, binding, &session, challenge, key, csr_sha256, now,
-        )
-        .await
+        self.issue(authorized, transaction, now).await
     }
 
     /// The session that the challenge was minted for, if it waits for such a certificate.
@@ -176,9 +211,9 @@ impl Engine {
             .find_session(id)
             .await
             .map_err(Refusal::from)?
-            .ok_or_else(|| Stopped::unauthorised(format!("session {id} is gone")))?;
+            .ok_or_else(|| Stopped::Rejected(format!("session {id} is gone")))?;
         if now >= session.expires_at {
-            return Err(Stopped::unauthorised(format!("session {id} has expired")));
+            return Err(Stopped::Rejected(format!("session {id} has expired")));
         }
         // One state later is a lost answer that is asked for again: the transaction decides.
         let fits = match binding.purpose {
@@ -196,7 +231,7 @@ impl Engine {
             Ok(session)
         } else {
             let state = session.state;
-            Err(Stopped::unauthorised(format!(
+            Err(Stopped::Rejected(format!(
                 "session {id} is {state:?}: no {} now",
                 binding.purpose.as_str()
             )))
@@ -206,8 +241,9 @@ impl Engine {
     async fn ask_ra_approval(
         &self,
         authenticated: Authenticated,
-        binding: ChallengeBinding,
-        session: &Session,
+        Transaction {
+            binding, session, ..
+        }: &Transaction,
         now: SystemTime,
     ) -> Result<Authorized, Stopped> {
         let request = authenticated.request();
@@ -248,7 +284,7 @@ impl Engine {
                     self.certificate_profile(binding.purpose, session, &approval.amendments)?;
                 Ok(authenticated.approve(profile))
             }
-            RaVerdict::Deny(reason) => Err(Stopped::unauthorised(format!(
+            RaVerdict::Deny(reason) => Err(Stopped::Rejected(format!(
                 "ra-approval denied: {}",
                 reason.code
             ))),
@@ -265,9 +301,10 @@ impl Engine {
         session: &Session,
         amendments: &Amendments,
     ) -> Result<CertificateProfile, Stopped> {
-        let device = session.device.as_ref().ok_or_else(|| {
-            Stopped::unauthorised(format!("session {} has no device", session.id))
-        })?;
+        let device = session
+            .device
+            .as_ref()
+            .ok_or_else(|| Stopped::Rejected(format!("session {} has no device", session.id)))?;
         let mut subject = vec![
             (
                 NameAttribute::Organization,
@@ -287,29 +324,30 @@ impl Engine {
         let amended = amendments
             .validity_seconds
             .map_or(lifetime, Duration::from_secs);
+        let key_usage = narrowed(amendments.key_usages.as_ref())
+            .ok_or_else(|| Stopped::Rejected("ra-approval leaves no key usage".to_owned()))?;
         Ok(CertificateProfile {
             subject: Name::new(&subject),
             alternative_names: Vec::new(),
-            key_usage: narrowed(amendments.key_usages.as_ref()),
+            key_usage,
             extended_key_usage: vec![ExtendedKeyUsage::ClientAuth],
             lifetime: lifetime.min(amended),
         })
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of one transaction, named where they are put together"
-    )]
     async fn issue(
         &self,
         authorized: Authorized,
-        binding: ChallengeBinding,
-        session: &Session,
-        challenge: Challenge,
-        key: TransactionKey,
-        csr_sha256: String,
+        transaction: Transaction,
         now: SystemTime,
     ) -> Result<Certificate, Stopped> {
+        let Transaction {
+            binding,
+            session,
+            challenge,
+            key,
+            csr_sha256,
+        } = transaction;
         let certificate = self
             .setup()
             .scep
@@ -351,22 +389,22 @@ impl Engine {
                 tracing::info!(session = %id, serial, purpose = binding.purpose.as_str(), "certificate issued");
                 Ok(certificate)
             }
-            IssueOutcome::AlreadyIssued(before) => self.issued_before(&before.der),
-            IssueOutcome::Denied { reason } => Err(Stopped::unauthorised(format!(
+            IssueOutcome::AlreadyIssued(before) => issued_before(&before.der),
+            IssueOutcome::Denied { reason } => Err(Stopped::Rejected(format!(
                 "session {id}: denied before: {reason}"
             ))),
-            IssueOutcome::ChallengeUsed => Err(Stopped::unauthorised(format!(
+            IssueOutcome::ChallengeUsed => Err(Stopped::Rejected(format!(
                 "session {id}: the challenge was used by another request"
             ))),
-            IssueOutcome::SessionMoved => Err(Stopped::unauthorised(format!(
+            IssueOutcome::SessionMoved => Err(Stopped::Rejected(format!(
                 "session {id}: it has its interim certificate already"
             ))),
         }
     }
+}
 
-    fn issued_before(&self, der: &[u8]) -> Result<Certificate, Stopped> {
-        Ok(Certificate::from_der(der).map_err(|error| Refusal::internal(&error))?)
-    }
+fn issued_before(der: &[u8]) -> Result<Certificate, Stopped> {
+    Ok(Certificate::from_der(der).map_err(|error| Refusal::internal(&error))?)
 }
 
 fn transaction_key(request: &Request) -> TransactionKey {
@@ -400,7 +438,8 @@ fn csr_facts(csr: &CertificationRequest) -> CsrFacts {
     }
 }
 
-fn narrowed(kept: Option<&BTreeSet<lanyard_policy::KeyUsage>>) -> KeyUsage {
+/// What is left of our key usages. Nothing is no usage to issue: a certificate without the extension is good for anything.
+fn narrowed(kept: Option<&BTreeSet<lanyard_policy::KeyUsage>>) -> Option<KeyUsage> {
     [
         (
             lanyard_policy::KeyUsage::DigitalSignature,
@@ -413,5 +452,6 @@ fn narrowed(kept: Option<&BTreeSet<lanyard_policy::KeyUsage>>) -> KeyUsage {
     ]
     .into_iter()
     .filter(|(usage, _)| kept.is_none_or(|kept| kept.contains(usage)))
-    .fold(KeyUsage::default(), |all, (_, usage)| all.and(usage))
+    .map(|(_, usage)| usage)
+    .reduce(KeyUsage::and)
 }

@@ -21,6 +21,7 @@
 
 mod administration;
 mod check_in;
+mod clock;
 mod connect;
 mod decision;
 mod enrollment;
@@ -36,19 +37,23 @@ mod setup;
 mod sign_in;
 mod throttle;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
 };
 
 use tokio::sync::Notify;
 
 pub use administration::{CommandRefused, UserRefused};
 pub use check_in::CheckInAnswer;
+pub use clock::Clock;
 pub use issuance::PkiAnswer;
 pub use local_users::LocalUsers;
 pub use password::{PasswordError, hash_password};
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::{ErrorChain, Refusal, RefusalKind};
 pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
 pub use sign_in::{SignInAttempt, SignInRefused};
 pub use throttle::Rates;
@@ -61,6 +66,7 @@ struct State {
     setup: Setup,
     throttle: throttle::Throttle,
     last_seen: last_seen::LastSeen,
+    clock: Clock,
     /// Rung when the outbox has something new.
     outbox: Notify,
     binary_plists: AtomicU64,
@@ -72,12 +78,21 @@ impl Engine {
     /// # Errors
     /// [`SetupError`]
     pub async fn new(setup: Setup) -> Result<Self, SetupError> {
+        Self::with_clock(setup, Clock::default()).await
+    }
+
+    /// The same by another clock than the system's.
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub async fn with_clock(setup: Setup, clock: Clock) -> Result<Self, SetupError> {
         setup.check_topic().await?;
         let throttle = throttle::Throttle::new(setup.rates);
         Ok(Self(Arc::new(State {
             setup,
             throttle,
             last_seen: last_seen::LastSeen::default(),
+            clock,
             outbox: Notify::new(),
             binary_plists: AtomicU64::new(0),
         })))
@@ -99,6 +114,10 @@ impl Engine {
             cause = each.source();
         }
         Refusal::bad_request(refusal::chain(error))
+    }
+
+    fn now(&self) -> SystemTime {
+        self.0.clock.now()
     }
 
     fn setup(&self) -> &Setup {

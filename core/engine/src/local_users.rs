@@ -1,6 +1,6 @@
 //! The native directory: persons with a password in the store.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lanyard_policy::{
@@ -10,7 +10,7 @@ use lanyard_store::{PasswordHash, Store, StoreError, User};
 use tokio::sync::Semaphore;
 
 use crate::{
-    password::{self, LONGEST},
+    password::{self, LONGEST, PasswordError},
     refusal::chain,
 };
 
@@ -22,6 +22,8 @@ const HASHING: usize = 4;
 /// A name that is unknown here takes as long as a wrong password, and says the same.
 pub struct LocalUsers {
     store: Store,
+    /// The hash of a password that nobody has: what an unknown name is checked against, so that it takes as long.
+    nobody: PasswordHash,
     hashing: Arc<Semaphore>,
 }
 
@@ -29,13 +31,17 @@ impl LocalUsers {
     /// The name under which it is bound.
     pub const NAME: &'static str = "local-users";
 
-    /// Reads users from this store.
-    #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self {
+    /// Reads users from this store. Takes as long as hashing a password.
+    ///
+    /// # Errors
+    /// [`PasswordError::Hash`]
+    pub fn new(store: Store) -> Result<Self, PasswordError> {
+        let nobody = Secret::new(hex::encode(rand::random::<[u8; 32]>()));
+        Ok(Self {
             store,
+            nobody: password::hash_password(&nobody)?,
             hashing: Arc::new(Semaphore::new(HASHING)),
-        }
+        })
     }
 
     async fn find(&self, name: &str) -> Result<Option<User>, HookFailure> {
@@ -79,7 +85,8 @@ impl Directory for LocalUsers {
         let user = self.find(&sign_in.user_name).await?;
         let hash = user
             .as_ref()
-            .map_or_else(stand_in, |user| user.password_hash.clone());
+            .map_or(&self.nobody, |user| &user.password_hash)
+            .clone();
         let matches = self.matches(sign_in.password, hash).await?;
         Ok(match user {
             None => Step::Abstain,
@@ -115,14 +122,4 @@ fn person(user: User) -> Person {
         display_name: user.display_name,
         attributes: Default::default(),
     }
-}
-
-/// The hash of a password that nobody has: what an unknown name is checked against, so that it takes as long.
-fn stand_in() -> PasswordHash {
-    static HASH: OnceLock<PasswordHash> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let nobody = Secret::new(hex::encode(rand::random::<[u8; 32]>()));
-        password::hash_password(&nobody).unwrap_or_else(|_| PasswordHash::new(""))
-    })
-    .clone()
 }

@@ -196,7 +196,7 @@ impl Engine {
 }
 
 /// A UUID that is always the same for the same octets.
-fn stable_uuid(octets: &[u8]) -> Uuid {
+pub(crate) fn stable_uuid(octets: &[u8]) -> Uuid {
     let digest = lanyard_pki::Digest::sha256(octets);
     let mut half = [0; 16];
     half.copy_from_slice(&digest[..16]);

@@ -47,7 +47,7 @@ impl Engine {
             return Ok(());
         };
         loop {
-            let due = self.store().due_pushes(SystemTime::now(), BATCH).await?;
+            let due = self.store().due_pushes(self.now(), BATCH).await?;
             let full = due.len() as u64 == BATCH;
             let mut sending = JoinSet::new();
             for each in due {
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     async fn push_one(&self, apns: &Apns, due: DuePush) -> Result<(), StoreError> {
-        let now = SystemTime::now();
+        let now = self.now();
         let enrollment = due.enrollment_id.as_str();
         let Some(target) = &due.target else {
             return self.give_up(&due, "no push tokens", now).await;

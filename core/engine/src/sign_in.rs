@@ -75,7 +75,7 @@ impl Engine {
                 "no push certificate is configured, so no device could be managed".to_owned();
             return Err(SignInRefused::Unavailable { reason });
         }
-        let now = SystemTime::now();
+        let now = self.now();
         let question = SignIn {
             decision: decision::new(now),
             user_name: attempt.user_name,

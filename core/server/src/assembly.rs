@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use lanyard_engine::{
-    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, ProfileSigner, Rates, Setup, SetupError,
-    Urls,
+    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PasswordError, ProfileSigner, Rates,
+    Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Authority, IssueError, seal::SealingKey};
@@ -62,6 +62,9 @@ pub enum AssemblyError {
     /// What runs plugins.
     #[error("plugins cannot be run here")]
     Plugins(#[from] StartError),
+    /// Passwords cannot be hashed here.
+    #[error("the native directory cannot be set up")]
+    LocalUsers(#[from] PasswordError),
     /// The database.
     #[error("the database {url} cannot be opened")]
     Store {
@@ -149,7 +152,7 @@ async fn hooks(configuration: &Configuration, store: &Store) -> Result<Hooks, As
     }
     directories.push(Binding::new(
         LocalUsers::NAME,
-        Arc::new(LocalUsers::new(store.clone())),
+        Arc::new(LocalUsers::new(store.clone())?),
     ));
     Ok(Hooks {
         directory: DirectoryChain::new(directories),

@@ -220,7 +220,7 @@ async fn send_command(
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let request = document::read(&body, Limits::bytes(BODY_LIMIT))
         .map_err(|error| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let uuid = engine.send_command(&id, &request, "operator").await?;
+    let uuid = engine.send_command(&id, &request).await?;
     Ok((
         StatusCode::ACCEPTED,
         Json(json!({ "uuid": uuid.to_string() })),
