@@ -221,20 +221,17 @@ impl Engine {
             .await?;
         match self.select(id, question, now).await? {
             Selected::Nothing => Ok(None),
-            Selected::This(uuid)
-                if queue
-                    .head
-                    .iter()
-                    .any(|each| each.uuid == uuid && !is_ready(each)) =>
-            {
-                tracing::warn!(
-                    enrollment = id,
-                    command = uuid,
-                    "command-selection chose what the device just put off"
-                );
-                Ok(self.store().next_command(id, skip_not_now).await?)
-            }
-            Selected::This(uuid) => Ok(self.store().find_command(id, &uuid).await?),
+            Selected::This(uuid) => match self.store().find_command(id, &uuid).await? {
+                Some(command) if is_ready(&command.summary) => Ok(Some(command)),
+                _ => {
+                    tracing::warn!(
+                        enrollment = id,
+                        command = uuid,
+                        "command-selection chose what is not there, or was just put off; queue order goes on"
+                    );
+                    Ok(self.store().next_command(id, skip_not_now).await?)
+                }
+            },
             Selected::QueueOrder => Ok(self.store().next_command(id, skip_not_now).await?),
         }
     }
