@@ -7,6 +7,7 @@ mod browser;
 mod commands;
 mod enrollment;
 mod fleet;
+mod hooks;
 mod main_job;
 mod plugin;
 mod puppet;

@@ -1,0 +1,8 @@
+//! Every hook point with every kind of answer, on an engine in this process.
+
+mod approvals;
+mod certificates;
+mod directories;
+mod script;
+mod selection;
+mod workshop;

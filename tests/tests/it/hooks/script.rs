@@ -1,0 +1,84 @@
+//! A hook that says what it is told to.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use lanyard_policy::{
+    CommandSelection, Directory, EnrollmentApproval, EnrollmentQuestion, EnrollmentVerdict,
+    HookFailure, Lookup, RaApproval, RaQuestion, RaVerdict, ResumeSignIn, SelectionQuestion,
+    SelectionVerdict, SignIn, Standing, Step,
+};
+
+/// Gives the same answer until it is given another one, and remembers what it was asked.
+pub(super) struct Script<Q, V> {
+    answer: Mutex<Result<V, HookFailure>>,
+    asked: Mutex<Vec<Q>>,
+}
+
+impl<Q: Clone, V: Clone> Script<Q, V> {
+    pub(super) fn new(answer: Result<V, HookFailure>) -> Self {
+        Self {
+            answer: Mutex::new(answer),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// From now on.
+    pub(super) fn say(&self, answer: Result<V, HookFailure>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
+
+    pub(super) fn asked(&self) -> Vec<Q> {
+        let asked = self.asked.lock();
+        asked.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn answer(&self, question: Q) -> Result<V, HookFailure> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push(question);
+        let answer = self.answer.lock();
+        answer.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+pub(super) fn out_of_reach<V>() -> Result<V, HookFailure> {
+    Err(HookFailure::Unavailable {
+        detail: "told to be out of reach".to_owned(),
+    })
+}
+
+#[async_trait]
+impl Directory for Script<SignIn, Step> {
+    async fn begin(&self, sign_in: SignIn) -> Result<Step, HookFailure> {
+        self.answer(sign_in)
+    }
+
+    async fn resume(&self, _: ResumeSignIn) -> Result<Step, HookFailure> {
+        out_of_reach()
+    }
+
+    async fn lookup(&self, _: Lookup) -> Result<Standing, HookFailure> {
+        out_of_reach()
+    }
+}
+
+#[async_trait]
+impl EnrollmentApproval for Script<EnrollmentQuestion, EnrollmentVerdict> {
+    async fn decide(&self, question: EnrollmentQuestion) -> Result<EnrollmentVerdict, HookFailure> {
+        self.answer(question)
+    }
+}
+
+#[async_trait]
+impl RaApproval for Script<RaQuestion, RaVerdict> {
+    async fn decide(&self, question: RaQuestion) -> Result<RaVerdict, HookFailure> {
+        self.answer(question)
+    }
+}
+
+#[async_trait]
+impl CommandSelection for Script<SelectionQuestion, SelectionVerdict> {
+    async fn select(&self, question: SelectionQuestion) -> Result<SelectionVerdict, HookFailure> {
+        self.answer(question)
+    }
+}

@@ -1,0 +1,228 @@
+//! command-selection: which command next?
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lanyard_engine::Hooks;
+use lanyard_mdm::connect::Status;
+use lanyard_policy::{
+    Binding, CommandRequest, CommandSelection, HookFailure, Reason, ResultStatus, SelectionChain,
+    SelectionQuestion, SelectionVerdict,
+};
+use lanyard_store::CommandState;
+use plist::{Dictionary, Value};
+
+use super::{
+    script::{Script, out_of_reach},
+    workshop::{Managed, USER, Workshop},
+};
+
+type Verdict = Result<SelectionVerdict, HookFailure>;
+type Selection = Script<SelectionQuestion, SelectionVerdict>;
+
+async fn workshop(answers: &[Verdict]) -> (Workshop, Vec<Arc<Selection>>) {
+    let scripts = answers.iter().cloned().map(Script::new).map(Arc::new);
+    let scripts: Vec<_> = scripts.collect();
+    let bindings = scripts.iter().enumerate().map(|(number, script)| {
+        let hook: Arc<dyn CommandSelection> = Arc::clone(script) as _;
+        Binding::new(format!("selection-{number}"), hook)
+    });
+    let hooks = Hooks {
+        selection: SelectionChain::new(bindings.collect()),
+        ..Hooks::default()
+    };
+    (Workshop::open(hooks, Vec::new()).await, scripts)
+}
+
+/// Queues a command as an operator does; its UUID.
+async fn queue(workshop: &Workshop, device: &Managed<'_>, request_type: &str) -> String {
+    let request = [("RequestType".to_owned(), Value::from(request_type))];
+    let request = Dictionary::from_iter(request);
+    let uuid = workshop.engine.send_command(device.udid(), &request).await;
+    uuid.unwrap().to_string()
+}
+
+fn wait(seconds: u32) -> Verdict {
+    Ok(SelectionVerdict::Wait { seconds })
+}
+
+/// A wish for this command, announced as `announced`.
+fn issue(announced: &str, request_type: &str) -> Verdict {
+    let key = "<key>RequestType</key>";
+    let command = format!("<plist><dict>{key}<string>{request_type}</string></dict></plist>");
+    Ok(SelectionVerdict::Issue(CommandRequest {
+        dedupe_key: "once".to_owned(),
+        request_type: announced.to_owned(),
+        command_plist: command,
+        reason: Reason::new("told-to", "Told to."),
+    }))
+}
+
+#[tokio::test]
+async fn the_question_shows_the_queue_the_person_and_the_last_result() {
+    let (workshop, scripts) = workshop(&[Ok(SelectionVerdict::Abstain)]).await;
+    let device = workshop.enroll().await;
+    let first = queue(&workshop, &device, "ProfileList").await;
+    let second = queue(&workshop, &device, "SecurityInfo").await;
+    let command = device.idle().await.unwrap();
+    assert_eq!(command.uuid(), first);
+    device.answer(&command, Status::Acknowledged).await;
+    let questions = scripts[0].asked();
+    let uuids = |question: &SelectionQuestion| -> Vec<String> {
+        question
+            .queue
+            .iter()
+            .map(|each| each.uuid.clone())
+            .collect()
+    };
+    assert_eq!(uuids(&questions[0]), [first.clone(), second.clone()]);
+    assert_eq!(questions[0].queue_length, 2);
+    assert_eq!(questions[0].last_result, None);
+    assert_eq!(questions[0].enrollment, device.udid());
+    assert_eq!(questions[0].person.as_ref().unwrap().id, USER);
+    assert_eq!(uuids(&questions[1]), [second]);
+    let result = questions[1].last_result.as_ref().unwrap();
+    assert_eq!(
+        (&result.uuid, result.status),
+        (&first, ResultStatus::Acknowledged)
+    );
+}
+
+#[tokio::test]
+async fn what_is_queued_comes_in_the_chosen_order() {
+    let (workshop, scripts) = workshop(&[Ok(SelectionVerdict::Abstain)]).await;
+    let device = workshop.enroll().await;
+    let first = queue(&workshop, &device, "ProfileList").await;
+    let second = queue(&workshop, &device, "SecurityInfo").await;
+    scripts[0].say(Ok(SelectionVerdict::Deliver(second.clone())));
+    let command = device.idle().await.unwrap();
+    assert_eq!(command.uuid(), second);
+    // What it chose is done: its choice is none any more, and queue order goes on.
+    let command = device.answer(&command, Status::Acknowledged).await.unwrap();
+    assert_eq!(command.uuid(), first);
+}
+
+#[tokio::test]
+async fn queue_order_goes_on_without_a_usable_choice() {
+    let unknown = SelectionVerdict::Deliver("no-such-command".to_owned());
+    for answer in [
+        Ok(SelectionVerdict::Abstain),
+        out_of_reach(),
+        Ok(unknown),
+        // Announced as another one, without its payload, and without a name.
+        issue("ProfileList", "EraseDevice"),
+        issue("InstallProfile", "InstallProfile"),
+        issue("", ""),
+    ] {
+        let (workshop, _) = workshop(std::slice::from_ref(&answer)).await;
+        let device = workshop.enroll().await;
+        assert_eq!(device.idle().await, None, "{answer:?}: nothing is issued");
+        let first = queue(&workshop, &device, "ProfileList").await;
+        let second = queue(&workshop, &device, "SecurityInfo").await;
+        let command = device.idle().await.unwrap();
+        assert_eq!(command.uuid(), first, "{answer:?}");
+        let command = device.answer(&command, Status::Acknowledged).await.unwrap();
+        assert_eq!(command.uuid(), second, "{answer:?}");
+        assert_eq!(device.answer(&command, Status::Acknowledged).await, None);
+        let all = workshop.engine.commands(device.udid(), 10).await.unwrap();
+        assert_eq!(
+            all.len(),
+            2,
+            "{answer:?}: nothing is queued by a hook that may not"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wish_is_issued_once_and_goes_before_the_queue() {
+    let (workshop, scripts) = workshop(&[issue("DeviceLock", "DeviceLock")]).await;
+    let device = workshop.enroll().await;
+    let queued = queue(&workshop, &device, "ProfileList").await;
+    let wish = device.idle().await.unwrap();
+    assert_eq!(wish.request_type(), "DeviceLock");
+    let command = device.answer(&wish, Status::Acknowledged).await.unwrap();
+    assert_eq!(command.uuid(), queued, "the same wish is the same command");
+    assert_eq!(device.answer(&command, Status::Acknowledged).await, None);
+    let issued = workshop
+        .engine
+        .command(wish.uuid())
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(issued.summary.origin, "selection-0");
+    assert!(
+        !issued.summary.bypass,
+        "only an operator's lock goes past selection"
+    );
+    assert_eq!(scripts[0].asked().len(), 3);
+}
+
+#[tokio::test]
+async fn waiting_delivers_nothing_and_wakes_the_device_later() {
+    let (workshop, scripts) = workshop(&[wait(3600)]).await;
+    let device = workshop.enroll().await;
+    let waiting = queue(&workshop, &device, "ProfileList").await;
+    let now = SystemTime::now();
+    for due in workshop.store.due_pushes(now, 10).await.unwrap() {
+        workshop
+            .store
+            .pushed(&due.enrollment_id, due.generation, "accepted", now)
+            .await
+            .unwrap();
+    }
+    assert_eq!(device.idle().await, None);
+    let due = |after: u64| {
+        let store = &workshop.store;
+        async move {
+            store
+                .due_pushes(now + Duration::from_secs(after), 10)
+                .await
+                .unwrap()
+                .len()
+        }
+    };
+    assert_eq!((due(3500).await, due(3700).await), (0, 1));
+    scripts[0].say(Ok(SelectionVerdict::Abstain));
+    assert_eq!(device.idle().await.unwrap().uuid(), waiting);
+}
+
+#[tokio::test]
+async fn nothing_stands_between_an_operator_and_a_lock() {
+    for answer in [
+        wait(3600),
+        out_of_reach(),
+        issue("SecurityInfo", "SecurityInfo"),
+    ] {
+        let (workshop, scripts) = workshop(&[answer]).await;
+        let device = workshop.enroll().await;
+        queue(&workshop, &device, "ProfileList").await;
+        let lock = queue(&workshop, &device, "DeviceLock").await;
+        let command = device.idle().await.unwrap();
+        assert_eq!(command.uuid(), lock);
+        assert!(scripts[0].asked().is_empty(), "nobody is asked about it");
+        device.answer(&command, Status::Acknowledged).await;
+        assert_eq!(scripts[0].asked().len(), 1);
+        let answered = workshop.store.find_command(device.udid(), &lock).await;
+        assert_eq!(
+            answered.unwrap().unwrap().summary.state,
+            CommandState::Acknowledged
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_first_selection_that_does_not_abstain_decides() {
+    for (answers, delivers, second_asked) in [
+        ([wait(60), Ok(SelectionVerdict::Abstain)], false, false),
+        ([Ok(SelectionVerdict::Abstain), wait(60)], false, true),
+        ([out_of_reach(), wait(60)], true, false),
+    ] {
+        let (workshop, scripts) = workshop(&answers).await;
+        let device = workshop.enroll().await;
+        queue(&workshop, &device, "ProfileList").await;
+        assert_eq!(device.idle().await.is_some(), delivers, "{answers:?}");
+        assert_eq!(!scripts[1].asked().is_empty(), second_asked, "{answers:?}");
+    }
+}

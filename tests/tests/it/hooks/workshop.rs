@@ -1,0 +1,363 @@
+//! An engine in this process, and devices that exchange octets with it without a network between.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use lanyard_device::{
+    apns::PushAuthority,
+    device::Device,
+    enroll::{self, Management},
+    factory::{Factory, Identity},
+    http::Client,
+};
+use lanyard_engine::{
+    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Rates,
+    Refusal, Setup, SignInAttempt, SignInRefused, Urls,
+};
+use lanyard_mdm::{
+    DeviceToken, PushMagic, UnlockToken,
+    connect::{Command, Outcome, Report, Status, read_answer},
+    document::Limits,
+    ota::{FactoryTrust, ProfileService},
+    profile::{Content, ReceivedProfile, ScepPayload, Settings},
+    signature, signed,
+};
+use lanyard_pki::{
+    Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Template, seal::SealingKey,
+};
+use lanyard_policy::{Binding, Directory, DirectoryChain, Secret};
+use lanyard_push::{Apns, Endpoint as ApnsEndpoint, PushCertificate, Roots};
+use lanyard_scep::{
+    ChallengeKey, Compatibility, Endpoint, Mode,
+    client::{Answer, Authorities, Enrollment},
+};
+use lanyard_store::Store;
+use tempfile::TempDir;
+
+pub(super) const USER: &str = "tester";
+pub(super) const PASSWORD: &str = "correct horse battery";
+const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) struct Workshop {
+    pub(super) engine: Engine,
+    pub(super) store: Store,
+    _folder: TempDir,
+}
+
+impl Workshop {
+    /// An engine with these hooks; `directories` are asked before the native one, which knows [`USER`].
+    pub(super) async fn open(hooks: Hooks, directories: Vec<Binding<dyn Directory>>) -> Workshop {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("lanyard.db").display());
+        let sealing = SealingKey::generate();
+        let store = Store::connect(&url, sealing.clone()).await.unwrap();
+        let native: Arc<dyn Directory> = Arc::new(LocalUsers::new(store.clone()).unwrap());
+        let native = Binding::new(LocalUsers::NAME, native);
+        let directories = directories.into_iter().chain([native]).collect();
+        let hooks = Hooks {
+            directory: DirectoryChain::new(directories),
+            ..hooks
+        };
+        let engine = Engine::new(setup(store.clone(), hooks, &sealing)).await;
+        let engine = engine.unwrap();
+        let password = Secret::new(PASSWORD);
+        engine.add_user(USER, USER, password).await.unwrap();
+        Workshop {
+            engine,
+            store,
+            _folder: folder,
+        }
+    }
+
+    /// Phase 1.
+    pub(super) async fn sign_in(&self) -> Result<ProfileService, SignInRefused> {
+        let attempt = SignInAttempt {
+            user_name: USER.to_owned(),
+            password: Secret::new(PASSWORD),
+            remote: REMOTE,
+            user_agent: None,
+        };
+        let document = self.engine.sign_in(attempt).await?;
+        let opened = signed::open(&document).unwrap();
+        Ok(ProfileService::parse(&opened.content, Limits::default()).unwrap())
+    }
+
+    /// A device, and its message of phase 2 for a person who signed in.
+    pub(super) async fn newcomer(&self) -> Newcomer {
+        let identity = factory().issue(SystemTime::now()).unwrap();
+        let client = Client::new(Vec::new()).unwrap();
+        let device = Device::new(rand::random(), identity, client);
+        let service = self.sign_in().await.unwrap();
+        let attributes = device.attributes(&service.attributes, service.challenge);
+        let message = device.phase_2_message(&attributes).unwrap();
+        Newcomer { device, message }
+    }
+
+    /// Phase 2: where the interim certificate is.
+    pub(super) async fn identify(&self, message: &[u8]) -> Result<ScepPayload, Refusal> {
+        let document = self.engine.enrollment_message(message, REMOTE).await?;
+        let opened = signed::open(&document).unwrap();
+        let profile = ReceivedProfile::parse(&opened.content, Limits::default()).unwrap();
+        let Content::Clear(payloads) = profile.content else {
+            panic!("the interim profile is encrypted");
+        };
+        match &payloads[0].settings {
+            Settings::Scep(payload) => Ok(payload.clone()),
+            other => panic!("the interim profile has {other:?}"),
+        }
+    }
+
+    pub(super) fn authorities(&self) -> Authorities {
+        let offered = self.engine.scep_authorities();
+        Authorities::read(offered.content_type, &offered.body).unwrap()
+    }
+
+    /// One PKIOperation.
+    pub(super) async fn ask(&self, enrollment: &Enrollment<'_>) -> Answer {
+        match self
+            .engine
+            .pki_operation(enrollment.message())
+            .await
+            .unwrap()
+        {
+            PkiAnswer::CertRep(answer) => enrollment.receive(&answer).unwrap(),
+            PkiAnswer::NotAMessage => panic!("the request is not taken for one"),
+        }
+    }
+
+    async fn certify(&self, payload: &ScepPayload) -> Identity {
+        let (authorities, key) = (self.authorities(), key());
+        match self.ask(&request(&authorities, &key, payload)).await {
+            Answer::Issued(certificate) => Identity {
+                key,
+                certificate,
+                chain: Vec::new(),
+            },
+            other => panic!("not issued: {other:?}"),
+        }
+    }
+
+    /// Every phase up to TokenUpdate.
+    pub(super) async fn enroll(&self) -> Managed<'_> {
+        let Newcomer { device, message } = self.newcomer().await;
+        let payload = self.identify(&message).await.unwrap();
+        let interim = self.certify(&payload).await;
+        let message = device.phase_3_message(&device.attributes(&asked(), None), &interim);
+        let document = self
+            .engine
+            .enrollment_message(&message.unwrap(), REMOTE)
+            .await;
+        let opened = signed::open(&document.unwrap()).unwrap();
+        let (_, profile) = enroll::decrypt(&opened, &interim).unwrap();
+        let managed = Managed {
+            workshop: self,
+            identity: self.certify(&profile.scep).await,
+            device,
+        };
+        let management = Management::from(&profile.mdm);
+        let sender = managed.device.sender().unwrap();
+        let facts = &managed.device.model.facts;
+        let authenticate = management.authenticate(sender.clone(), facts).unwrap();
+        managed.check_in(&authenticate.to_xml()).await;
+        let (token, magic) = (DeviceToken::new([7; 32]), PushMagic::new("MAGIC"));
+        let update = management.token_update(sender, token, magic, UnlockToken::new([9; 64]));
+        managed.check_in(&update.unwrap().to_xml()).await;
+        managed
+    }
+}
+
+/// A device between phase 1 and phase 2.
+pub(super) struct Newcomer {
+    pub(super) device: Device,
+    pub(super) message: Vec<u8>,
+}
+
+/// A device that checked in.
+pub(super) struct Managed<'a> {
+    workshop: &'a Workshop,
+    identity: Identity,
+    device: Device,
+}
+
+impl Managed<'_> {
+    pub(super) fn udid(&self) -> &str {
+        self.device.udid()
+    }
+
+    /// Asks for work.
+    pub(super) async fn idle(&self) -> Option<Command> {
+        self.report(Outcome::Idle).await
+    }
+
+    /// Answers a command.
+    pub(super) async fn answer(&self, command: &Command, status: Status) -> Option<Command> {
+        let outcome = Outcome::Result {
+            command_uuid: command.uuid().to_owned(),
+            status,
+            errors: Vec::new(),
+            response: Default::default(),
+        };
+        self.report(outcome).await
+    }
+
+    async fn report(&self, outcome: Outcome) -> Option<Command> {
+        let report = Report::new(self.device.sender().unwrap(), outcome).unwrap();
+        let body = report.to_xml();
+        let signature = self.sign(&body);
+        let answer = self.workshop.engine.connect(&body, Some(&signature)).await;
+        let answer = answer.unwrap()?;
+        read_answer(&answer, Limits::default()).unwrap()
+    }
+
+    async fn check_in(&self, body: &[u8]) {
+        let signature = self.sign(body);
+        let answer = self.workshop.engine.check_in(body, Some(&signature)).await;
+        answer.unwrap();
+    }
+
+    fn sign(&self, body: &[u8]) -> Vec<u8> {
+        let Identity {
+            key, certificate, ..
+        } = &self.identity;
+        signature::create(body, key, certificate)
+            .unwrap()
+            .into_bytes()
+    }
+}
+
+/// A request for the certificate that the payload is about.
+pub(super) fn request<'a>(
+    authorities: &'a Authorities,
+    key: &'a PrivateKey,
+    payload: &ScepPayload,
+) -> Enrollment<'a> {
+    let challenge = payload
+        .challenge
+        .as_ref()
+        .map(|challenge| challenge.expose());
+    let subject = name("whatever the request says");
+    let now = SystemTime::now();
+    Enrollment::new(authorities, key, &subject, challenge, rand::random(), now).unwrap()
+}
+
+pub(super) fn key() -> PrivateKey {
+    PrivateKey::generate_rsa(2048).unwrap()
+}
+
+fn asked() -> Vec<String> {
+    ["UDID", "SERIAL", "PRODUCT", "VERSION"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn name(common_name: &str) -> Name {
+    Name::new(&[(NameAttribute::CommonName, common_name)])
+}
+
+// RSA keys take a tenth of a second each, and these say nothing about one engine or another.
+static FACTORY: OnceLock<Factory> = OnceLock::new();
+static RA_KEY: OnceLock<PrivateKey> = OnceLock::new();
+static PUSH: OnceLock<Arc<Apns>> = OnceLock::new();
+
+fn factory() -> &'static Factory {
+    FACTORY.get_or_init(|| Factory::create(SystemTime::now()).unwrap())
+}
+
+fn setup(store: Store, hooks: Hooks, sealing: &SealingKey) -> Setup {
+    let authority = authority("Device CA");
+    let ra_key = RA_KEY.get_or_init(key).clone();
+    let usage = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT);
+    let ra = authority
+        .danger_issue(&template("Device RA", usage), ra_key.public_key())
+        .unwrap();
+    let ra = lanyard_scep::Identity {
+        certificate: ra,
+        key: ra_key,
+    };
+    let scep = Endpoint::new(
+        "device",
+        authority,
+        Vec::new(),
+        Mode::OneRa(ra),
+        Compatibility::Modern,
+    );
+    let signer = self::authority("Profile Signing");
+    let many = NonZeroU32::new(10_000).unwrap();
+    let url = |path: &str| format!("https://mdm.example.com{path}");
+    Setup {
+        store,
+        hooks,
+        scep: scep.unwrap(),
+        challenges: ChallengeKey::new(sealing.derive("scep challenges")),
+        signer: ProfileSigner {
+            key: signer.key().clone(),
+            certificate: signer.certificate().clone(),
+            chain: Vec::new(),
+        },
+        anchors: Vec::new(),
+        factory: FactoryTrust::new()
+            .with_root(factory().chain().last().unwrap().clone())
+            .unwrap(),
+        device_authority: DeviceAuthority::Record,
+        push: Some(Arc::clone(PUSH.get_or_init(push))),
+        urls: Urls {
+            profile_service: url("/enroll/profile"),
+            scep: url("/scep/device"),
+            check_in: url("/mdm/checkin"),
+            connect: url("/mdm/connect"),
+        },
+        organization: "Lanyard".to_owned(),
+        lifetimes: Lifetimes::default(),
+        rates: Rates {
+            per_name: many,
+            per_address: many,
+        },
+    }
+}
+
+/// A way to APNs that nobody goes.
+fn push() -> Arc<Apns> {
+    let authority = PushAuthority::create(SystemTime::now()).unwrap();
+    let identity = authority
+        .push_certificate("com.apple.mgmt.External.test", SystemTime::now())
+        .unwrap();
+    let pem = format!(
+        "{}{}",
+        identity.certificate.to_pem(),
+        *identity.key.to_pem().unwrap()
+    );
+    let certificate = PushCertificate::from_pem(pem.as_bytes()).unwrap();
+    let roots = Roots::Pem(authority.certificate().to_pem());
+    let endpoint = ApnsEndpoint::new("localhost", 9, &roots).unwrap();
+    Arc::new(Apns::new(endpoint, &certificate, &Default::default()).unwrap())
+}
+
+fn authority(common_name: &str) -> Authority {
+    let template = Template {
+        authority: Some(0),
+        ..template(
+            common_name,
+            KeyUsage::KEY_CERT_SIGN.and(KeyUsage::DIGITAL_SIGNATURE),
+        )
+    };
+    Authority::self_signed(PrivateKey::generate_p256().unwrap(), &template).unwrap()
+}
+
+fn template(common_name: &str, key_usage: KeyUsage) -> Template {
+    let now = SystemTime::now();
+    Template {
+        subject: name(common_name),
+        serial: SerialNumber::from_random(rand::random()),
+        not_before: now - DAY,
+        not_after: now + 3650 * DAY,
+        key_usage,
+        extended_key_usage: Vec::new(),
+        alternative_names: Vec::new(),
+        authority: None,
+    }
+}
