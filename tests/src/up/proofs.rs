@@ -124,7 +124,7 @@ impl Proofs<'_> {
         let factory = Certificate::many_from_pem(&read(&self.site.factory().join("root.pem"))?)
             .map_err(|e| e.to_string())?;
         let root = hex(&factory[0].fingerprint());
-        if attestation["other"]["root_sha256"] != Value::from(root.as_str()) {
+        if attestation["other"]["root_sha256"] != root.as_str() {
             return Err(format!(
                 "the factory chain was not recognised: {attestation}"
             ));
