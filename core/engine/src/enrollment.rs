@@ -32,8 +32,9 @@ impl Engine {
                 .verify_signed_by(authority, Strength::Modern)
                 .is_ok()
         };
-        let message = ota::read_message(message, Limits::default(), &self.setup().factory, is_ours)
-            .map_err(|error| self.unreadable(&error))?;
+        let message =
+            ota::verify_message(message, Limits::default(), &self.setup().factory, is_ours)
+                .map_err(|error| self.unreadable(&error))?;
         match message {
             PhaseMessage::Device {
                 attributes,

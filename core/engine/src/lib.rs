@@ -11,7 +11,8 @@
 //! | who is speaking: the certificate behind a request | `identity` |
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
-//! | pushes, from the outbox | `pushes`, [`Engine::push_until`] |
+//! | pushes, from the outbox | `pushes` |
+//! | what is done without being asked | `background`, [`Engine::work_until`] |
 //! | what operators do | `administration` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -20,6 +21,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod administration;
+mod background;
 mod check_in;
 mod clock;
 mod connect;

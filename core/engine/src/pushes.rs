@@ -1,10 +1,6 @@
 //! Pushes: taken from the outbox, sent to APNs, and their outcome written down.
 
-use std::{
-    future::Future,
-    pin::pin,
-    time::{Duration, SystemTime},
-};
+use std::time::SystemTime;
 
 use lanyard_mdm::{DeviceToken, PushMagic};
 use lanyard_push::{Action, Apns, Outcome, Wake, schedule};
@@ -15,34 +11,12 @@ use crate::{Engine, refusal::chain};
 
 /// Pushes that are under way at the same time.
 const BATCH: u64 = 100;
-/// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
-const TICK: Duration = Duration::from_secs(1);
 /// Attempts after which a push is given up; the device is woken with its next command.
 const ATTEMPTS: i32 = 10;
 
 impl Engine {
-    /// Works through the outbox until `stop` is ready, and writes down when devices were last seen. Run one of it.
-    pub async fn push_until(&self, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        loop {
-            if let Err(error) = self.push_due().await {
-                tracing::error!(error = chain(&error), "the outbox cannot be worked through");
-            }
-            if let Err(error) = self.store().touch_last_seen(&self.0.last_seen.take()).await {
-                tracing::error!(error = chain(&error), "last-seen times cannot be written");
-            }
-            tokio::select! {
-                () = &mut stop => break,
-                () = self.0.outbox.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-            }
-        }
-        if let Err(error) = self.store().touch_last_seen(&self.0.last_seen.take()).await {
-            tracing::error!(error = chain(&error), "last-seen times cannot be written");
-        }
-    }
-
-    async fn push_due(&self) -> Result<(), StoreError> {
+    /// Sends every push that is due.
+    pub(crate) async fn push_due(&self) -> Result<(), StoreError> {
         let Some(push) = &self.setup().push else {
             return Ok(());
         };

@@ -4,7 +4,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the check of phases 2 and 3 of enrollment | [`ota::read_message`] |
+//! | the check of phases 2 and 3 of enrollment | [`ota::verify_message`] |
 //! | whether a signer is an Apple factory identity | [`ota::FactoryTrust`] |
 //! | the Profile Service document of phase 1 | [`ota::ProfileService`] |
 //! | profiles: build, encrypt, open | [`profile`] |

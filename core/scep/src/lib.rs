@@ -56,7 +56,7 @@ mod request;
 pub use challenge::{ChallengeError, ChallengeKey, Claims};
 pub use endpoint::{AuthorityResponse, Compatibility, Endpoint, EndpointError, Identity, Mode};
 pub use message::{FailInfo, MessageType, PkiStatus};
-pub use query::{Operation, QueryError, operation, pki_message};
+pub use query::{Operation, QueryError, operation, pki_message, posted_operation};
 pub use request::{
     Authenticated, Authorized, CertificateProfile, Exchange, Refusal, RefusalReason, Request,
     TransactionKey,

@@ -35,8 +35,7 @@ pub enum QueryError {
     Base64,
 }
 
-/// The operation that a raw query string names, in whatever case. A POST that names none means PKIOperation
-/// (RFC 8894, 4.3): that is the caller's to decide.
+/// The operation that the raw query string of a GET names, in whatever case.
 ///
 /// # Errors
 /// [`QueryError::Operation`]
@@ -51,6 +50,17 @@ pub fn operation(query: &str) -> Result<Operation, QueryError> {
     .find(|(known, _)| known.eq_ignore_ascii_case(name))
     .map(|(_, operation)| operation)
     .ok_or(QueryError::Operation)
+}
+
+/// The operation of a POST: one that names none means PKIOperation, and nothing else is posted (RFC 8894, 4.3).
+///
+/// # Errors
+/// [`QueryError::Operation`]
+pub fn posted_operation(query: &str) -> Result<Operation, QueryError> {
+    match (parameter(query, "operation"), operation(query)) {
+        (None, _) | (Some(_), Ok(Operation::PkiOperation)) => Ok(Operation::PkiOperation),
+        _ => Err(QueryError::Operation),
+    }
 }
 
 /// The pkiMessage in a raw query string, in any of the ways that clients write it: percent-encoded once or twice, with
@@ -188,5 +198,11 @@ mod tests {
         );
         assert_eq!(operation("operation=Update"), Err(QueryError::Operation));
         assert_eq!(operation(""), Err(QueryError::Operation));
+        for posted in ["", "x=1", "operation=PKIOperation"] {
+            assert_eq!(posted_operation(posted), Ok(Operation::PkiOperation));
+        }
+        for posted in ["operation=GetCACert", "operation=Update"] {
+            assert_eq!(posted_operation(posted), Err(QueryError::Operation));
+        }
     }
 }

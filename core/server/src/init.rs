@@ -1,7 +1,7 @@
 //! `lanyard init`: a data directory with everything that a server needs to start.
 
 use std::{
-    fs,
+    fs, io,
     net::{IpAddr, SocketAddr},
     os::unix::fs::DirBuilderExt as _,
     path::Path,
@@ -14,7 +14,7 @@ use lanyard_pki::{
 };
 
 use crate::{
-    configuration::{FILE, ScepMode},
+    configuration::{Configuration, ConfigurationError, FILE, ScepMode},
     secrets::{self, FileError},
 };
 
@@ -51,11 +51,14 @@ pub enum AuthorityKey {
 /// A data directory could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// There is a server in it already.
+    /// There is something in it already.
     #[error(
-        "{0} exists already: nothing was changed. Use another --data, or start it with `lanyard serve`"
+        "{0} exists already and is not empty: nothing was changed. Use another --data, or start it with `lanyard serve`"
     )]
     Exists(String),
+    /// The configuration would not be usable.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     /// An authority alone needs RSA.
     #[error(
         "--scep ca-only needs --ca-key rsa-2048: SCEP clients encrypt to the authority, which only RSA can do"
@@ -65,8 +68,8 @@ pub enum InitError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The directory could not be made.
-    #[error("{0}: {1}")]
-    Directory(String, std::io::Error),
+    #[error("the directory {0} cannot be made")]
+    Directory(String, #[source] io::Error),
     /// A key could not be made.
     #[error("a key could not be made")]
     Key(#[from] KeyError),
@@ -76,21 +79,36 @@ pub enum InitError {
 }
 
 impl Init {
-    /// Makes the data directory. The configuration file is written last: a directory without one is not a server yet.
+    /// Makes the data directory: beside it first, then renamed, so that there is all of it or nothing.
     ///
     /// # Errors
-    /// [`InitError`]; a directory that is one already is left alone.
+    /// [`InitError`]; a directory that has something in it is left alone.
     pub fn run(&self, data: &Path) -> Result<(), InitError> {
-        let file = data.join(FILE);
-        if file.exists() {
-            return Err(InitError::Exists(file.display().to_string()));
-        }
+        let directory_error =
+            |error: io::Error| InitError::Directory(data.display().to_string(), error);
         if self.scep == ScepMode::CaOnly && self.authority_key != AuthorityKey::Rsa2048 {
             return Err(InitError::AuthorityAloneNeedsRsa);
         }
-        for directory in [data.to_owned(), data.join("authority"), data.join("server")] {
+        let configuration = self.configuration();
+        Configuration::parse(&configuration, FILE, data, std::iter::empty())?;
+        if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(InitError::Exists(data.display().to_string()));
+        }
+        let parent = match data.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).map_err(directory_error)?;
+        // Only its owner can enter it.
+        let unfinished = tempfile::tempdir_in(parent).map_err(directory_error)?;
+        self.fill(unfinished.path(), &configuration)?;
+        fs::rename(unfinished.path(), data).map_err(directory_error)
+    }
+
+    fn fill(&self, data: &Path, configuration: &str) -> Result<(), InitError> {
+        for name in ["authority", "server"] {
+            let directory = data.join(name);
             fs::DirBuilder::new()
-                .recursive(true)
                 .mode(0o700)
                 .create(&directory)
                 .map_err(|error| InitError::Directory(directory.display().to_string(), error))?;
@@ -100,7 +118,7 @@ impl Init {
         secrets::write_secret(&data.join("sealing.key"), sealing.to_text().as_bytes())?;
         self.make_device_authority(data, &sealing, now)?;
         self.make_server_identity(data, &sealing, now)?;
-        secrets::write_public(&file, self.configuration().as_bytes())?;
+        secrets::write_public(&data.join(FILE), configuration.as_bytes())?;
         Ok(())
     }
 
@@ -250,16 +268,21 @@ impl Init {
             ScepMode::OneRa => "one-ra",
             ScepMode::SplitRa => "split-ra",
         };
-        let organization = toml::Value::String(organization.clone());
+        let quoted = |text: &str| toml::Value::String(text.to_owned());
+        let (url, name, organization) = (
+            quoted(&format!("https://{name}")),
+            quoted(name),
+            quoted(organization),
+        );
         format!(
             r#"# Configuration of a Lanyard server. Paths are relative to this directory.
 # Every key can be overridden from the environment: LANYARD_SERVER_LISTEN=0.0.0.0:443
 
 [server]
-name = "{name}"               # the host name that devices use
+name = {name}               # the host name that devices use
 listen = "{listen}"
 organization = {organization}
-# public_url = "https://{name}"  # what devices put before the path, if it is not https://<name>:<port>
+# public_url = {url}  # what devices put before the path, if it is not https://<name>:<port>
 
 [tls]
 anchor = "server/root.pem"    # installed on devices; leave it out with a publicly trusted certificate

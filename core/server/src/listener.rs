@@ -1,7 +1,11 @@
 //! Accepts connections: TLS for devices, a Unix socket for operators.
 
 use std::{
-    fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc,
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -70,17 +74,20 @@ pub(crate) async fn serve_devices(
     let places = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
+        let accepted = async {
+            // The semaphore is never closed, so that there always comes a place.
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
         };
-        let (stream, remote) = tokio::select! {
+        let (place, stream, remote) = tokio::select! {
             () = told_to_stop(&mut stop) => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
+            accepted = accepted => match accepted {
+                (Ok(place), Ok((stream, remote))) => (place, stream, remote),
+                (_, Err(error)) => {
                     pause_after(&error).await;
                     continue;
                 }
+                (Err(_), _) => break,
             },
         };
         let _ = stream.set_nodelay(true);
@@ -133,29 +140,26 @@ async fn serve(
     drop(place);
 }
 
-/// Serves operators until `stop` turns true. The socket is the owner's alone; one that a killed server left is replaced.
-///
-/// # Errors
-/// The socket cannot be made.
+/// Serves operators until `stop` turns true.
 pub(crate) async fn serve_operators(
-    socket: &Path,
+    listener: UnixListener,
+    socket: PathBuf,
     router: Router,
     mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let listener = bind_socket(socket).await?;
-    let socket = socket.to_owned();
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(async move { told_to_stop(&mut stop).await });
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the administration's socket failed");
-        }
-        let _ = fs::remove_file(socket);
-    });
-    Ok(())
+) {
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { told_to_stop(&mut stop).await });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the administration's socket failed");
+    }
+    let _ = fs::remove_file(socket);
 }
 
-async fn bind_socket(socket: &Path) -> io::Result<UnixListener> {
+/// Makes the operators' socket, which is its owner's alone. One that a killed server left is replaced.
+///
+/// # Errors
+/// Another server answers there, or the socket cannot be made.
+pub(crate) async fn bind_socket(socket: &Path) -> io::Result<UnixListener> {
     if tokio::net::UnixStream::connect(socket).await.is_ok() {
         let text = format!("{}: another server answers here", socket.display());
         return Err(io::Error::new(io::ErrorKind::AddrInUse, text));

@@ -7,6 +7,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::{JoinError, JoinSet},
 };
 
 use crate::{
@@ -39,6 +40,9 @@ pub enum ServeError {
         /// Why not.
         error: io::Error,
     },
+    /// A part of the server ended that never should.
+    #[error("a part of the server ended by itself; see the log")]
+    Ended(#[source] Option<JoinError>),
     /// Signals cannot be received.
     #[error("signals cannot be received")]
     Signal(#[source] io::Error),
@@ -75,33 +79,44 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
     let (stop, stopped) = watch::channel(false);
 
     let socket = configuration.path(&configuration.server.admin_socket);
-    listener::serve_operators(&socket, http::admin_router(engine.clone()), stopped.clone())
+    let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let pushing = tokio::spawn({
+    let administration = http::admin_router(engine.clone());
+    let mut running = JoinSet::new();
+    running.spawn(listener::serve_operators(
+        operators,
+        socket,
+        administration,
+        stopped.clone(),
+    ));
+    running.spawn({
         let mut stopped = stopped.clone();
         async move {
-            engine
-                .push_until(async move { listener::told_to_stop(&mut stopped).await })
-                .await;
+            let stop = async move { listener::told_to_stop(&mut stopped).await };
+            engine.work_until(stop).await;
         }
     });
-    let serving = tokio::spawn(listener::serve_devices(
+    let connections = configuration.limits.connections;
+    running.spawn(listener::serve_devices(
         listener,
         acceptor,
         devices,
-        configuration.limits.connections,
+        connections,
         stopped,
     ));
 
     let link = format!("{base}{}", paths::ENROLL);
     tracing::info!(listen = %address, port, link, "serving");
     ready(&link);
-    until_told_to_stop().await.map_err(ServeError::Signal)?;
+    tokio::select! {
+        told = until_told_to_stop() => told.map_err(ServeError::Signal)?,
+        // None of them ends by itself: a server that goes on without one would only look like one.
+        Some(ended) = running.join_next() => return Err(ServeError::Ended(ended.err())),
+    }
     tracing::info!("stopping");
     let _ = stop.send(true);
-    let _ = serving.await;
-    let _ = pushing.await;
+    while running.join_next().await.is_some() {}
     Ok(())
 }
 

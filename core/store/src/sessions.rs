@@ -240,6 +240,35 @@ impl Store {
         row.map(Session::try_from).transpose()
     }
 
+    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) sessions that had expired by `now` before any device
+    /// answered; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_abandoned_sessions(
+        &self,
+        now: SystemTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let tx = self.begin().await?;
+        let abandoned: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::State.eq(SessionState::Authenticated.as_str()))
+            .filter(Column::ExpiresAt.lt(to_millis(now)))
+            .limit(page(limit))
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        let result = Entity::delete_many()
+            .filter(Column::Id.is_in(abandoned))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(result.rows_affected)
+    }
+
     /// Phase 2: ties an `authenticated` session to a device and makes it `identified`.
     ///
     /// # Errors

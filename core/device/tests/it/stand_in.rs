@@ -287,7 +287,7 @@ fn phase(body: &[u8], origin: &str, mistake: Option<Mistake>) -> Reply {
             .verify_signed_by(authority, lanyard_pki::Strength::Modern)
             .is_ok()
     };
-    match ota::read_message(body, Limits::default(), &trust, is_ours) {
+    match ota::verify_message(body, Limits::default(), &trust, is_ours) {
         Ok(PhaseMessage::Device {
             attributes,
             attestation,

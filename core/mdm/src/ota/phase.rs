@@ -62,7 +62,7 @@ pub enum PhaseError {
 ///
 /// See [`PhaseError`]. A signer that is neither ours nor known to `factory` is not an error but
 /// [`Attestation::None`]: whether such a device may enroll is a decision of the organization.
-pub fn read_message(
+pub fn verify_message(
     body: &[u8],
     limits: Limits,
     factory: &FactoryTrust,

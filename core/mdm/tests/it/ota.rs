@@ -2,7 +2,7 @@ use lanyard_mdm::Challenge;
 use lanyard_mdm::document::Limits;
 use lanyard_mdm::ota::{
     Attestation, DeviceAttributes, FactoryError, FactoryTrust, NotAttested, PhaseError,
-    PhaseMessage, ProfileService, read_message, write_message,
+    PhaseMessage, ProfileService, verify_message, write_message,
 };
 use lanyard_mdm::profile::Label;
 use lanyard_pki::cms::{Attribute, Signer};
@@ -52,7 +52,7 @@ fn trust() -> FactoryTrust {
 }
 
 fn read(body: &[u8]) -> Result<PhaseMessage, PhaseError> {
-    read_message(body, Limits::bytes(64 * 1024), &trust(), ours)
+    verify_message(body, Limits::bytes(64 * 1024), &trust(), ours)
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn attributes_are_read_leniently_where_devices_are_sloppy() {
 fn messages_are_bounded() {
     let body = write(&attributes(), &FACTORY_DEVICE, &[]);
     let limits = Limits::bytes(body.len() - 1);
-    let outcome = read_message(&body, limits, &trust(), ours);
+    let outcome = verify_message(&body, limits, &trust(), ours);
     assert!(matches!(outcome, Err(PhaseError::TooLarge { .. })));
 }
 

@@ -8,7 +8,7 @@ use lanyard_mdm::connect::{ErrorItem, Outcome, Report, Status};
 use lanyard_mdm::document::{Limits, read};
 use lanyard_mdm::ota::{
     Attestation, DeviceAttributes, FactoryTrust, NotAttested, PhaseError, PhaseMessage,
-    read_message,
+    verify_message,
 };
 use lanyard_mdm::{Challenge, DeviceToken, PushMagic, UnlockToken};
 use lanyard_pki::{Certificate, ber, cms::SignedMessage};
@@ -40,7 +40,7 @@ fn apple() -> Option<FactoryTrust> {
 }
 
 fn phase_2(body: &[u8], trust: &FactoryTrust) -> Result<PhaseMessage, PhaseError> {
-    read_message(body, Limits::bytes(64 * 1024), trust, |_| false)
+    verify_message(body, Limits::bytes(64 * 1024), trust, |_| false)
 }
 
 #[test]

@@ -125,19 +125,22 @@ pub(super) struct PasswordSource {
 impl PasswordSource {
     pub(super) fn read(&self) -> Result<Zeroizing<String>, Box<dyn Error>> {
         if let Some(file) = &self.password_file {
-            return super::read_password_file(file);
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            return Ok(first_line(&Zeroizing::new(text)));
         }
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
-            use std::io::Write as _;
-            write!(std::io::stderr(), "Password (it will be shown): ")?;
+            return Ok(Zeroizing::new(rpassword::prompt_password("Password: ")?));
         }
         let mut line = Zeroizing::new(String::new());
         stdin.lock().read_line(&mut line)?;
-        Ok(Zeroizing::new(
-            line.trim_end_matches(['\r', '\n']).to_owned(),
-        ))
+        Ok(first_line(&line))
     }
+}
+
+fn first_line(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
 }
 
 #[derive(Subcommand)]

@@ -8,7 +8,6 @@ mod show;
 use std::{
     error::Error,
     io::{IsTerminal as _, Write as _},
-    path::Path,
     process::ExitCode,
 };
 
@@ -17,7 +16,6 @@ use clap::Parser as _;
 use client::Client;
 use qrcode::render::unicode::Dense1x2;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::{init::Init, serve};
 
@@ -261,13 +259,4 @@ fn print(text: &str) -> Outcome {
 
 fn print_json(value: &Value) -> Outcome {
     print(&serde_json::to_string_pretty(value)?)
-}
-
-fn read_password_file(file: &Path) -> Result<Zeroizing<String>, Box<dyn Error>> {
-    let text = Zeroizing::new(
-        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
-    );
-    Ok(Zeroizing::new(
-        text.trim_end_matches(['\r', '\n']).to_owned(),
-    ))
 }

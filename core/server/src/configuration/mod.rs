@@ -74,7 +74,7 @@ impl Configuration {
         Self::parse(&text, &name, data, env::vars())
     }
 
-    fn parse(
+    pub(crate) fn parse(
         text: &str,
         file: &str,
         data: &Path,

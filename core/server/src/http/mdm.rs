@@ -1,28 +1,15 @@
-//! What devices send: enrollment messages, check-in, reports.
+//! What managed devices send: check-in messages and reports.
 
 use axum::{
-    Extension,
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use lanyard_engine::CheckInAnswer;
-use lanyard_mdm::{connect::COMMAND_CONTENT_TYPE, profile, signature};
+use lanyard_mdm::{connect::COMMAND_CONTENT_TYPE, signature};
 
-use super::{Remote, Shared, binary, refused};
-
-/// Phases 2 and 3 of enrollment.
-pub(super) async fn enrollment_message(
-    State(shared): State<Shared>,
-    Extension(Remote(remote)): Extension<Remote>,
-    body: Bytes,
-) -> Response {
-    match shared.engine.enrollment_message(&body, remote).await {
-        Ok(document) => binary(profile::CONTENT_TYPE, document),
-        Err(refusal) => refused("enrollment", &refusal),
-    }
-}
+use super::{Shared, refused};
 
 pub(super) async fn check_in(
     State(shared): State<Shared>,

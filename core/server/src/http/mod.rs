@@ -1,10 +1,11 @@
 //! HTTP towards devices and persons: reads requests, proves nothing, decides nothing; that is the engine's.
 
 mod admin;
-mod enroll;
+mod enrollment;
 mod mdm;
 pub mod paths;
 mod scep;
+mod sign_in;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -58,10 +59,10 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
         )
         .layer(small);
     let enrollment_routes = Router::new()
-        .route(paths::ENROLL, get(enroll::page).post(enroll::sign_in))
-        .route(paths::STYLE, get(enroll::style))
-        .route(paths::ANCHOR, get(enroll::anchor))
-        .route(paths::PROFILE_SERVICE, post(mdm::enrollment_message))
+        .route(paths::ENROLL, get(sign_in::page).post(sign_in::sign_in))
+        .route(paths::STYLE, get(sign_in::style))
+        .route(paths::ANCHOR, get(sign_in::anchor))
+        .route(paths::PROFILE_SERVICE, post(enrollment::message))
         .layer(small);
     let management_routes = Router::new()
         .route(paths::CHECK_IN, put(mdm::check_in))

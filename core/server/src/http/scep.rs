@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lanyard_engine::PkiAnswer;
-use lanyard_scep::{Operation, operation, pki_message};
+use lanyard_scep::{Operation, QueryError, operation, pki_message, posted_operation};
 
 use super::{Shared, binary, refused};
 
@@ -30,9 +30,9 @@ pub(super) async fn get(State(shared): State<Shared>, RawQuery(query): RawQuery)
         }
         Ok(Operation::PkiOperation) => match pki_message(&query) {
             Ok(message) => pki_operation(&shared, &message).await,
-            Err(error) => bad_request(&error),
+            Err(error) => not_understood(&error),
         },
-        Err(error) => bad_request(&error),
+        Err(error) => not_understood(&error),
     }
 }
 
@@ -41,15 +41,9 @@ pub(super) async fn post(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
-    let query = query.unwrap_or_default();
-    // A POST that names no operation means PKIOperation.
-    match operation(&query) {
-        Ok(Operation::PkiOperation) => pki_operation(&shared, &body).await,
-        Err(_) if !query.contains("operation=") => pki_operation(&shared, &body).await,
-        Ok(Operation::GetCaCaps | Operation::GetCaCert) => {
-            (StatusCode::BAD_REQUEST, "only PKIOperation is posted\n").into_response()
-        }
-        Err(error) => bad_request(&error),
+    match posted_operation(&query.unwrap_or_default()) {
+        Ok(_) => pki_operation(&shared, &body).await,
+        Err(error) => not_understood(&error),
     }
 }
 
@@ -63,6 +57,7 @@ async fn pki_operation(shared: &Shared, message: &[u8]) -> Response {
     }
 }
 
-fn bad_request(error: &dyn std::error::Error) -> Response {
-    (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()
+fn not_understood(error: &QueryError) -> Response {
+    tracing::info!(reason = %error, "SCEP: not understood");
+    (StatusCode::BAD_REQUEST, "the request was not accepted\n").into_response()
 }

@@ -255,7 +255,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 9] {
+fn indexes() -> [IndexCreateStatement; 10] {
     [
         index(
             "certificate_serial",
@@ -268,6 +268,11 @@ fn indexes() -> [IndexCreateStatement; 9] {
             "enrollment_session_person",
             "enrollment_session",
             &["directory", "person_id", "created_at"],
+        ),
+        index(
+            "enrollment_session_expiry",
+            "enrollment_session",
+            &["state", "expires_at"],
         ),
         index("certificate_session", "certificate", &["session_id"]),
         index("certificate_enrollment", "certificate", &["enrollment_id"]),

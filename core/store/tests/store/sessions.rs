@@ -118,3 +118,24 @@ async fn a_step_is_taken_from_its_state_and_version_only() {
     let again = store.refuse_session(id, 2).await.unwrap();
     assert_eq!(again, moved(Refused, 2));
 }
+
+#[tokio::test]
+async fn only_what_no_device_answered_is_forgotten() {
+    let store = new_database().await;
+    for n in 1..=2 {
+        store.create_session(new_session(n)).await.unwrap();
+    }
+    let answered = Uuid::from_u128(2);
+    store
+        .identify_session(answered, 0, identification("UDID-2"))
+        .await
+        .unwrap();
+
+    let before_expiry = store.forget_abandoned_sessions(at(600), 10).await.unwrap();
+    assert_eq!(before_expiry, 0);
+    let after_expiry = store.forget_abandoned_sessions(at(601), 10).await.unwrap();
+    assert_eq!(after_expiry, 1);
+    let sessions = store.sessions_of_person("local-users", "amina", 10).await;
+    let left: Vec<Uuid> = sessions.unwrap().into_iter().map(|each| each.id).collect();
+    assert_eq!(left, [answered]);
+}

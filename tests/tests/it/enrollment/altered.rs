@@ -101,7 +101,7 @@ async fn every_octet_that_the_server_reads() {
             let by = authority.public_key();
             signer.verify_signed_by(by, Strength::Modern).is_ok()
         };
-        ota::read_message(message, Limits::default(), &factory, is_ours)
+        ota::verify_message(message, Limits::default(), &factory, is_ours)
     };
 
     let message = journey.phase_2();

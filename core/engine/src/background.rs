@@ -1,0 +1,76 @@
+//! What the server does without being asked: pushes, notes of when devices were last seen, forgetting what has expired.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use lanyard_store::StoreError;
+use tokio::time::Instant;
+
+use crate::{Engine, refusal::chain};
+
+/// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
+const TICK: Duration = Duration::from_secs(1);
+/// How often expired challenges and sessions are looked for.
+const TIDY: Duration = Duration::from_secs(60);
+/// How many of them one look forgets, so that no other write waits long.
+const TIDY_BATCH: u64 = 500;
+
+impl Engine {
+    /// Does all of it until `stop` is ready. Run one of it. A database that is away is tried again at the next tick.
+    pub async fn work_until(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut tidy_at = Instant::now();
+        loop {
+            complain(
+                "the push outbox cannot be worked through",
+                self.push_due().await,
+            );
+            complain(
+                "last-seen times cannot be written",
+                self.write_last_seen().await,
+            );
+            if tidy_at <= Instant::now() {
+                complain("what has expired cannot be forgotten", self.tidy().await);
+                tidy_at = Instant::now() + TIDY;
+            }
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.0.outbox.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        complain(
+            "last-seen times cannot be written",
+            self.write_last_seen().await,
+        );
+    }
+
+    async fn write_last_seen(&self) -> Result<(), StoreError> {
+        let seen = self.0.last_seen.take();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.store().touch_last_seen(&seen).await
+    }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let challenges = self
+            .store()
+            .forget_expired_challenges(now, TIDY_BATCH)
+            .await?;
+        let sessions = self
+            .store()
+            .forget_abandoned_sessions(now, TIDY_BATCH)
+            .await?;
+        if challenges + sessions > 0 {
+            tracing::debug!(challenges, sessions, "forgot what had expired");
+        }
+        Ok(())
+    }
+}
+
+fn complain(what: &str, outcome: Result<(), StoreError>) {
+    if let Err(error) = outcome {
+        tracing::error!(error = chain(&error), "{what}");
+    }
+}
