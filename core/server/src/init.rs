@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -99,8 +99,10 @@ impl Init {
             _ => Path::new("."),
         };
         fs::create_dir_all(parent).map_err(directory_error)?;
-        // Only its owner can enter it.
-        let unfinished = tempfile::tempdir_in(parent).map_err(directory_error)?;
+        let unfinished = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(parent)
+            .map_err(directory_error)?;
         self.fill(unfinished.path(), &configuration)?;
         fs::rename(unfinished.path(), data).map_err(directory_error)
     }
