@@ -86,15 +86,18 @@ pub enum AssemblyError {
 pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine, AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
     let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))?;
+    // Before the database, which would for ever be sealed under a key that opens nothing else.
+    let scep = scep_endpoint(configuration, &sealing)?;
+    let signer = profile_signer(configuration, &sealing)?;
     let url = configuration.database_url();
     let store = Store::connect(&url, sealing.clone())
         .await
         .map_err(|error| AssemblyError::Store { url, error })?;
     let setup = Setup {
         hooks: hooks(configuration, &store).await?,
-        scep: scep_endpoint(configuration, &sealing)?,
+        scep,
         challenges: ChallengeKey::new(sealing.derive("scep challenges")),
-        signer: profile_signer(configuration, &sealing)?,
+        signer,
         anchors: match &configuration.tls.anchor {
             Some(anchor) => vec![secrets::certificates(&configuration.path(anchor))?.0],
             None => Vec::new(),
