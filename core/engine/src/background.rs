@@ -1,4 +1,4 @@
-//! What the server does without being asked: pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling events, pushes, notes of when devices were last seen, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -20,6 +20,7 @@ impl Engine {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
         loop {
+            complain("events cannot be delivered", self.deliver_events().await);
             complain(
                 "the push outbox cannot be worked through",
                 self.push_due().await,

@@ -7,12 +7,13 @@ use lanyard_mdm::{
     checkin::{Authenticate, CheckIn, Message, TokenUpdate},
     document::Limits,
 };
+use lanyard_policy::{Occurrence, Person};
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, Enrollment, EnrollmentFacts, Occasion,
     Session, TokenUpdateOutcome,
 };
 
-use crate::{Engine, Refusal, identity::Speaker};
+use crate::{Engine, Refusal, events::device_of, identity::Speaker};
 
 /// What a check-in message is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<(), Refusal> {
         self.check_topic(id, &message.topic)?;
-        self.enrollment_of(id, speaker).await?;
+        let enrollment = self.enrollment_of(id, speaker).await?;
         let update = lanyard_store::TokenUpdate {
             device_id: id.device(),
             user_id: id.user(),
@@ -140,7 +141,21 @@ impl Engine {
             unlock_token: message.unlock_token.as_ref().map(|token| token.expose()),
             awaiting_configuration: message.awaiting_configuration,
         };
-        match self.store().token_update(update, now).await? {
+        let enrolled = Occurrence::Enrolled {
+            enrollment: id.to_string(),
+            device: device_of(&enrollment),
+            person: Some(Person {
+                directory: enrollment.directory,
+                id: enrollment.person_id,
+                display_name: enrollment.person_name,
+                attributes: Default::default(),
+            }),
+        };
+        match self
+            .noting(enrolled, now)?
+            .token_update(update, now)
+            .await?
+        {
             TokenUpdateOutcome::UnknownDevice => Err(Refusal::bad_request(format!(
                 "{id}: TokenUpdate before Authenticate"
             ))),
@@ -159,7 +174,11 @@ impl Engine {
         now: SystemTime,
     ) -> Result<(), Refusal> {
         self.enrollment_of(id, speaker).await?;
-        match self.store().check_out(&id.to_string(), now).await? {
+        let checked_out = Occurrence::CheckedOut {
+            enrollment: id.to_string(),
+        };
+        let store = self.noting(checked_out, now)?;
+        match store.check_out(&id.to_string(), now).await? {
             CheckOutOutcome::Unknown => Err(Refusal::bad_request(format!(
                 "{id}: CheckOut of an unknown channel"
             ))),

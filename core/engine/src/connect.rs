@@ -8,15 +8,18 @@ use lanyard_mdm::{
     document::Limits,
 };
 use lanyard_policy::{
-    CommandResult, PersonRef, QueuedCommand, ResultStatus, SHOWN_QUEUE_LENGTH, SelectionQuestion,
-    SelectionVerdict,
+    CommandResult, Occurrence, PersonRef, QueuedCommand, ResultStatus, SHOWN_QUEUE_LENGTH,
+    SelectionQuestion, SelectionVerdict,
 };
 use lanyard_store::{
     Command, CommandState, CommandStatus, CommandSummary, Enrollment, EnrollmentState, SentOutcome,
     Settled, Unsealed,
 };
 
-use crate::{Engine, Refusal, administration::Issued, decision, identity::Speaker, refusal::chain};
+use crate::{
+    Engine, Refusal, administration::Issued, decision, events::device_of, identity::Speaker,
+    refusal::chain,
+};
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
 /// NotNow was the last that it said.
@@ -86,32 +89,67 @@ impl Engine {
         else {
             return Ok((Said::Idle, None));
         };
-        let error = errors.first().map(describe);
-        let settled = self
-            .store()
-            .settle(
-                &id,
-                command_uuid,
-                stored_status(*status),
-                report.raw().expose(),
-                error.as_deref(),
-                now,
-            )
-            .await?;
-        log_settled(&id, command_uuid, status.as_str(), settled);
-        let said = if *status == Status::NotNow {
-            Said::NotNow
-        } else {
-            Said::Answered
-        };
         let result = CommandResult {
             uuid: command_uuid.clone(),
             request_type: None,
             status: policy_status(*status),
             at_ms: decision::millis(now),
-            error,
+            error: errors.first().map(describe),
+        };
+        self.settle(&id, &result, report.raw().expose(), now)
+            .await?;
+        let said = if *status == Status::NotNow {
+            Said::NotNow
+        } else {
+            Said::Answered
         };
         Ok((said, Some(result)))
+    }
+
+    /// Stores what a device answered, and lets those hear of it who asked to.
+    async fn settle(
+        &self,
+        id: &str,
+        result: &CommandResult,
+        raw: &[u8],
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        let (command, status) = (&result.uuid, result.status);
+        let finished = Occurrence::CommandFinished {
+            enrollment: id.to_owned(),
+            result: result.clone(),
+        };
+        let settled = self
+            .noting(finished, now)?
+            .settle(
+                id,
+                command,
+                stored_status(status),
+                raw,
+                result.error.as_deref(),
+                now,
+            )
+            .await?;
+        match settled {
+            Settled::Unknown => {
+                tracing::warn!(
+                    enrollment = id,
+                    command,
+                    ?status,
+                    "an answer to a command that is not ours"
+                );
+            }
+            Settled::Recorded | Settled::Duplicate => {
+                tracing::info!(
+                    enrollment = id,
+                    command,
+                    ?status,
+                    ?settled,
+                    "command answered"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// A result that cannot be read settles its command as failed, if it says whose it is: else it would come again for ever.
@@ -131,22 +169,17 @@ impl Engine {
         let Some(command_uuid) = &unreadable.command_uuid else {
             return Err(Refusal::bad_request(format!("{id}: {}", chain(unreadable))));
         };
-        let error = format!(
-            "the answer could not be read: {}",
-            chain(&unreadable.source)
-        );
-        let settled = self
-            .store()
-            .settle(
-                &id.to_string(),
-                command_uuid,
-                CommandStatus::Error,
-                body,
-                Some(&error),
-                now,
-            )
-            .await?;
-        log_settled(&id.to_string(), command_uuid, "unreadable", settled);
+        let result = CommandResult {
+            uuid: command_uuid.clone(),
+            request_type: None,
+            status: ResultStatus::Error,
+            at_ms: decision::millis(now),
+            error: Some(format!(
+                "the answer could not be read: {}",
+                chain(&unreadable.source)
+            )),
+        };
+        self.settle(&id.to_string(), &result, body, now).await?;
         Ok(id.clone())
     }
 
@@ -297,24 +330,14 @@ impl Engine {
             .find_enrollment(id)
             .await?
             .ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))?;
-        let facts = enrollment.facts;
         Ok(SelectionQuestion {
             decision: decision::new(now),
             enrollment: id.to_owned(),
             person: Some(PersonRef {
-                directory: enrollment.directory,
-                id: enrollment.person_id,
+                directory: enrollment.directory.clone(),
+                id: enrollment.person_id.clone(),
             }),
-            device: lanyard_policy::DeviceFacts {
-                udid: enrollment.device_id,
-                serial: facts.serial,
-                product: facts.product,
-                os_version: facts.os_version,
-                build: facts.build_version,
-                imei: facts.imei,
-                meid: facts.meid,
-                further: Default::default(),
-            },
+            device: device_of(&enrollment),
             queue: head.iter().map(queued).collect(),
             queue_length: open,
             last_result,
@@ -327,20 +350,6 @@ impl Engine {
             self.store().schedule_push(id, now + NOT_NOW_PUSH).await?;
         }
         Ok(())
-    }
-}
-
-fn log_settled(enrollment: &str, command: &str, status: &str, settled: Settled) {
-    match settled {
-        Settled::Unknown => tracing::warn!(
-            enrollment,
-            command,
-            status,
-            "an answer to a command that is not ours"
-        ),
-        Settled::Recorded | Settled::Duplicate => {
-            tracing::info!(enrollment, command, status, ?settled, "command answered");
-        }
     }
 }
 
@@ -360,12 +369,12 @@ fn describe(item: &ErrorItem) -> String {
     format!("{domain} {}: {text}", item.code)
 }
 
-fn stored_status(status: Status) -> CommandStatus {
+fn stored_status(status: ResultStatus) -> CommandStatus {
     match status {
-        Status::Acknowledged => CommandStatus::Acknowledged,
-        Status::Error => CommandStatus::Error,
-        Status::CommandFormatError => CommandStatus::CommandFormatError,
-        Status::NotNow => CommandStatus::NotNow,
+        ResultStatus::Acknowledged => CommandStatus::Acknowledged,
+        ResultStatus::Error => CommandStatus::Error,
+        ResultStatus::CommandFormatError => CommandStatus::CommandFormatError,
+        ResultStatus::NotNow => CommandStatus::NotNow,
     }
 }
 

@@ -10,7 +10,8 @@ use lanyard_pki::{
     SerialNumber, cms::CmsError,
 };
 use lanyard_policy::{
-    Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Purpose, RaQuestion, RaVerdict,
+    Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Occurrence, Purpose,
+    RaQuestion, RaVerdict,
 };
 use lanyard_scep::{
     Authenticated, AuthorityResponse, Authorized, CertificateProfile, Exchange,
@@ -377,11 +378,15 @@ impl Engine {
             certificate: new,
             session: step,
         };
-        let outcome = self
-            .store()
-            .issue(&issuance, now)
-            .await
-            .map_err(Refusal::from)?;
+        let device = session.device.as_ref();
+        let issued = Occurrence::CertificateIssued {
+            serial: issuance.certificate.serial.clone(),
+            purpose: binding.purpose,
+            person: Some(person_of(&session)?.reference()),
+            udid: device.map(|device| device.udid.clone()),
+        };
+        let store = self.noting(issued, now)?;
+        let outcome = store.issue(&issuance, now).await.map_err(Refusal::from)?;
         let id = session.id;
         match outcome {
             IssueOutcome::Issued => {

@@ -12,6 +12,7 @@
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
+//! | events, from theirs | `events` |
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
 //! | what operators do | `administration` |
 //! | who answers the hooks natively | [`LocalUsers`] |
@@ -27,6 +28,7 @@ mod clock;
 mod connect;
 mod decision;
 mod enrollment;
+mod events;
 mod identity;
 mod issuance;
 mod last_seen;

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Certificate, PrivateKey};
-use lanyard_policy::{DirectoryChain, EnrollmentChain, RaChain, SelectionChain};
+use lanyard_policy::{
+    Binding, DirectoryChain, EnrollmentChain, EventSink, RaChain, SelectionChain,
+};
 use lanyard_push::Apns;
 use lanyard_scep::{ChallengeKey, Endpoint};
 use lanyard_store::{Store, StoreError};
@@ -52,6 +54,8 @@ pub struct Hooks {
     pub ra: RaChain,
     /// Which command next?
     pub selection: SelectionChain,
+    /// Who hears of what happened?
+    pub events: Vec<Binding<dyn EventSink>>,
 }
 
 /// The identity under whose signature profiles go out.

@@ -11,6 +11,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
+use crate::events::NewEvent;
 use crate::{StoreError, migration};
 
 /// How long a statement waits for its connection, or for another process's lock, before it fails. Longer than the slowest
@@ -27,6 +28,8 @@ pub struct Store {
     writer: Option<DatabaseConnection>,
     pub(crate) reader: DatabaseConnection,
     pub(crate) sealing: Arc<SealingKey>,
+    /// What the next use case is to put into the event outbox.
+    pub(crate) note: Option<NewEvent>,
 }
 
 impl fmt::Debug for Store {
@@ -59,6 +62,7 @@ impl Store {
             writer: Some(writer),
             reader,
             sealing: Arc::new(sealing),
+            note: None,
         };
         store.adopt_sealing_key().await?;
         Ok(store)
@@ -78,6 +82,7 @@ impl Store {
             writer: None,
             reader,
             sealing: Arc::new(sealing),
+            note: None,
         };
         store.check_sealing_key().await?;
         Ok(store)

@@ -135,14 +135,20 @@ impl Store {
                 ..ActiveModel::default()
             })
         };
-        let writer = self.writer()?;
-        if update.exec(writer).await?.rows_affected > 0 {
-            return Ok(Settled::Recorded);
-        }
-        Ok(match state_of(writer, enrollment_id, uuid).await? {
-            Some(_) => Settled::Duplicate,
-            None => Settled::Unknown,
-        })
+        let tx = self.begin().await?;
+        let outcome = if update.exec(&tx).await?.rows_affected > 0 {
+            if status != CommandStatus::NotNow {
+                self.note(&tx, now).await?;
+            }
+            Settled::Recorded
+        } else {
+            match state_of(&tx, enrollment_id, uuid).await? {
+                Some(_) => Settled::Duplicate,
+                None => Settled::Unknown,
+            }
+        };
+        tx.commit().await?;
+        Ok(outcome)
     }
 
     /// Takes back a command that the device does not have: one that was never sent, or that it answered with NotNow.

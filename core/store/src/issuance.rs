@@ -123,6 +123,7 @@ impl Store {
             )
         };
         put(&tx, row).await?;
+        self.note(&tx, now).await?;
         tx.commit().await?;
         Ok(IssueOutcome::Issued)
     }

@@ -111,6 +111,9 @@ impl Store {
         let change = self.tokens(&id, message, &channel, now);
         update(&tx, Column::Id.eq(&id), change).await?;
         outbox::request(&tx, &id, now).await?;
+        if outcome == TokenUpdateOutcome::First {
+            self.note(&tx, now).await?;
+        }
         tx.commit().await?;
         Ok(outcome)
     }
@@ -146,6 +149,7 @@ impl Store {
             .add(Column::Id.is_in(channels))
             .add(Column::State.ne(EnrollmentState::CheckedOut.as_str()));
         update(&tx, still_in, change).await?;
+        self.note(&tx, now).await?;
         tx.commit().await?;
         Ok(CheckOutOutcome::CheckedOut)
     }

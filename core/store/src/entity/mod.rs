@@ -6,6 +6,7 @@ pub(crate) mod challenge_use;
 pub(crate) mod command;
 pub(crate) mod enrollment;
 pub(crate) mod enrollment_session;
+pub(crate) mod event_outbox;
 pub(crate) mod local_user;
 pub(crate) mod push_outbox;
 pub(crate) mod scep_transaction;

@@ -27,7 +27,7 @@ impl MigrationTrait for Migration {
 }
 
 /// In the order in which their foreign keys need them.
-fn tables() -> [TableCreateStatement; 9] {
+fn tables() -> [TableCreateStatement; 10] {
     [
         local_user(),
         enrollment_session(),
@@ -37,6 +37,7 @@ fn tables() -> [TableCreateStatement; 9] {
         enrollment(),
         command(),
         push_outbox(),
+        event_outbox(),
         setting(),
     ]
 }
@@ -235,6 +236,20 @@ fn push_outbox() -> TableCreateStatement {
         .take()
 }
 
+fn event_outbox() -> TableCreateStatement {
+    Table::create()
+        .table("event_outbox")
+        .col(text("id"))
+        .col(text("binding"))
+        .col(json("payload"))
+        .col(big_integer("created_at"))
+        .col(big_integer_null("due_at"))
+        .col(integer("attempts"))
+        .col(text_null("last_error"))
+        .primary_key(Index::create().col("id").col("binding"))
+        .take()
+}
+
 fn setting() -> TableCreateStatement {
     Table::create()
         .table("setting")
@@ -255,7 +270,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 10] {
+fn indexes() -> [IndexCreateStatement; 11] {
     [
         index(
             "certificate_serial",
@@ -286,6 +301,7 @@ fn indexes() -> [IndexCreateStatement; 10] {
         ),
         index("command_uuid", "command", &["uuid"]),
         index("push_outbox_due", "push_outbox", &["due_at"]),
+        index("event_outbox_due", "event_outbox", &["due_at"]),
     ]
 }
 

@@ -1,6 +1,8 @@
-use lanyard_store::{PushRecorded, ScheduleOutcome, Store};
+use lanyard_store::{IssueOutcome, NewEvent, PushRecorded, ScheduleOutcome, Store};
+use serde_json::json;
+use uuid::Uuid;
 
-use crate::database::{UDID, at, enqueue, enroll, new_database, tokens};
+use crate::database::{UDID, at, enqueue, enroll, issuance, new_database, tokens};
 
 /// The one push that is due, as (generation, attempts).
 async fn due(store: &Store, seconds: u64) -> Option<(i64, i32)> {
@@ -87,4 +89,42 @@ async fn a_push_can_be_scheduled_for_whom_it_can_reach() {
     let gone = store.schedule_push(UDID, at(40)).await.unwrap();
     assert_eq!(gone, ScheduleOutcome::NotReachable);
     assert_eq!(due(&store, 1_000).await, None);
+}
+
+#[tokio::test]
+async fn an_event_is_kept_with_what_happened_until_it_is_heard() {
+    let store = new_database().await;
+    let event = |n: u128| NewEvent {
+        id: Uuid::from_u128(n),
+        bindings: vec!["audit".into(), "rules".into()],
+        payload: json!({ "n": n.to_string() }),
+    };
+    let used = store.noting(event(1)).issue(&issuance(1), at(0)).await;
+    assert_eq!(used.unwrap(), IssueOutcome::Issued);
+    // Nothing happens a second time, so there is nothing to hear.
+    store
+        .noting(event(2))
+        .issue(&issuance(1), at(1))
+        .await
+        .unwrap();
+
+    let due = store.due_events(at(1), 10).await.unwrap();
+    let heard: Vec<_> = due.iter().map(|each| (each.id, &*each.binding)).collect();
+    let id = Uuid::from_u128(1);
+    assert_eq!(heard, [(id, "audit"), (id, "rules")]);
+    assert_eq!(due[0].payload, json!({ "n": "1" }));
+
+    store.event_heard(&due[0]).await.unwrap();
+    store
+        .event_not_heard(&due[1], Some(at(60)), "trapped")
+        .await
+        .unwrap();
+    assert_eq!(store.due_events(at(59), 10).await.unwrap(), []);
+    let again = store.due_events(at(60), 10).await.unwrap();
+    assert_eq!((again.len(), again[0].attempts), (1, 1));
+    store
+        .event_not_heard(&again[0], None, "trapped")
+        .await
+        .unwrap();
+    assert_eq!(store.due_events(at(9_999), 10).await.unwrap(), []);
 }

@@ -1,0 +1,117 @@
+//! The event hook: what happened is put into the outbox with what happened, and told to every binding from there.
+
+use std::time::SystemTime;
+
+use lanyard_policy::{DeviceFacts, Event, EventSink, HookFailure, IssuedCommand, Occurrence};
+use lanyard_push::schedule;
+use lanyard_store::{DueEvent, Enrollment, NewEvent, Store, StoreError};
+use uuid::Uuid;
+
+use crate::{Engine, Refusal, decision, refusal::chain};
+
+/// Events that one look at the outbox takes.
+const BATCH: u64 = 100;
+/// Deliveries after which an event is given up, and kept for the operator to see.
+const ATTEMPTS: i32 = 8;
+/// Commands that one event may lead to.
+const MAX_COMMANDS: usize = 1_000;
+
+impl Engine {
+    /// The store, told to put this into the outbox with what it does next. With nobody bound, nothing is put there.
+    pub(crate) fn noting(&self, occurrence: Occurrence, now: SystemTime) -> Result<Store, Refusal> {
+        let bindings: Vec<String> = self
+            .setup()
+            .hooks
+            .events
+            .iter()
+            .map(|binding| binding.name.clone())
+            .collect();
+        if bindings.is_empty() {
+            return Ok(self.store().clone());
+        }
+        let decision = decision::new(now);
+        let id = Uuid::try_parse(&decision.id).map_err(|error| Refusal::internal(&error))?;
+        let event = Event {
+            decision,
+            occurrence,
+        };
+        let payload = serde_json::to_value(event).map_err(|error| Refusal::internal(&error))?;
+        Ok(self.store().noting(NewEvent {
+            id,
+            bindings,
+            payload,
+        }))
+    }
+
+    /// Tells every event that is due.
+    pub(crate) async fn deliver_events(&self) -> Result<(), StoreError> {
+        for due in self.store().due_events(self.now(), BATCH).await? {
+            match self.deliver_event(&due).await {
+                Ok(commands) => {
+                    self.issue_all(&due, commands).await;
+                    self.store().event_heard(&due).await?;
+                }
+                Err(failure) => {
+                    let attempts = due.attempts.saturating_add(1);
+                    let failures = u32::try_from(attempts).unwrap_or_default();
+                    let again = (attempts < ATTEMPTS)
+                        .then(|| self.now() + schedule::retry(failures, rand::random()));
+                    let (event, binding) = (due.id, &due.binding);
+                    tracing::warn!(%event, binding, code = failure.code(), gives_up = again.is_none(), "event not heard");
+                    let error = chain(&failure);
+                    self.store().event_not_heard(&due, again, &error).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver_event(&self, due: &DueEvent) -> Result<Vec<IssuedCommand>, HookFailure> {
+        let bound = self.setup().hooks.events.iter();
+        let Some(binding) = bound.into_iter().find(|each| each.name == due.binding) else {
+            let detail = format!("nothing is bound as {:?}", due.binding);
+            return Err(HookFailure::Unavailable { detail });
+        };
+        let event: Event = serde_json::from_value(due.payload.clone()).map_err(|error| {
+            HookFailure::Unavailable {
+                detail: format!("the event on record cannot be read: {error}"),
+            }
+        })?;
+        let hook: &dyn EventSink = &*binding.hook;
+        let commands = hook.handle(event).await?;
+        if commands.len() > MAX_COMMANDS {
+            let detail = format!("{} commands; at most {MAX_COMMANDS}", commands.len());
+            return Err(HookFailure::InvalidAnswer { detail });
+        }
+        Ok(commands)
+    }
+
+    /// Each command is checked as an operator's is; one that cannot be sent does not keep the others from being.
+    async fn issue_all(&self, due: &DueEvent, commands: Vec<IssuedCommand>) {
+        for IssuedCommand {
+            enrollment,
+            request,
+        } in commands
+        {
+            let (event, binding) = (due.id, &due.binding);
+            if let Err(error) = self.issue_command(&enrollment, binding, &request).await {
+                tracing::warn!(%event, binding, enrollment, error = chain(&error), "an event's command cannot be sent");
+            }
+        }
+    }
+}
+
+/// What is known of an enrolled device.
+pub(crate) fn device_of(enrollment: &Enrollment) -> DeviceFacts {
+    let facts = enrollment.facts.clone();
+    DeviceFacts {
+        udid: enrollment.device_id.clone(),
+        serial: facts.serial,
+        product: facts.product,
+        os_version: facts.os_version,
+        build: facts.build_version,
+        imei: facts.imei,
+        meid: facts.meid,
+        further: Default::default(),
+    }
+}

@@ -1,0 +1,149 @@
+//! The event outbox: what happened, for those who asked to hear of it. It is written in the transaction of what happened, so that
+//! no crash parts the two; a worker takes from it.
+
+use std::time::SystemTime;
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::entity::event_outbox::{ActiveModel, Column, Entity, Model};
+use crate::instant::to_millis;
+use crate::{Store, StoreError, page};
+
+/// Something that is about to happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Chosen by the caller; stays the same however often the event is delivered.
+    pub id: Uuid,
+    /// Who is to hear of it.
+    pub bindings: Vec<String>,
+    /// What they are told. Nothing secret: it is not sealed.
+    pub payload: Value,
+}
+
+/// An event that somebody is to hear of now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueEvent {
+    /// Its id.
+    pub id: Uuid,
+    /// Who is to hear of it.
+    pub binding: String,
+    /// What they are told.
+    pub payload: Value,
+    /// Attempts that failed.
+    pub attempts: i32,
+}
+
+impl Store {
+    /// The same store, whose next use case puts this event into the outbox if it changes something, in its own transaction:
+    /// [`Store::issue`], [`Store::token_update`] (the first one), [`Store::check_out`] and [`Store::settle`] (a final answer).
+    #[must_use]
+    pub fn noting(&self, event: NewEvent) -> Self {
+        let mut store = self.clone();
+        store.note = Some(event);
+        store
+    }
+
+    /// The events that are due, the longest due first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn due_events(
+        &self,
+        now: SystemTime,
+        limit: u64,
+    ) -> Result<Vec<DueEvent>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::DueAt.lte(to_millis(now)))
+            .order_by_asc(Column::DueAt)
+            .limit(page(limit))
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(DueEvent::try_from).collect()
+    }
+
+    /// An event was heard.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn event_heard(&self, event: &DueEvent) -> Result<(), StoreError> {
+        Entity::delete_by_id((event.id.to_string(), event.binding.clone()))
+            .exec(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
+    /// An event was not heard: it is delivered again at `due`, or given up and kept for an operator to see if that is `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn event_not_heard(
+        &self,
+        event: &DueEvent,
+        due: Option<SystemTime>,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let change = ActiveModel {
+            due_at: Set(due.map(to_millis)),
+            attempts: Set(event.attempts.saturating_add(1)),
+            last_error: Set(Some(error.to_owned())),
+            ..ActiveModel::default()
+        };
+        Entity::update_many()
+            .set(change)
+            .filter(Column::Id.eq(event.id.to_string()))
+            .filter(Column::Binding.eq(&event.binding))
+            .exec(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts the event into the outbox that this store was told to note, if it was.
+    pub(crate) async fn note(
+        &self,
+        tx: &DatabaseTransaction,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let Some(event) = &self.note else {
+            return Ok(());
+        };
+        for binding in &event.bindings {
+            let row = Model {
+                id: event.id.to_string(),
+                binding: binding.clone(),
+                payload: event.payload.clone(),
+                created_at: to_millis(now),
+                due_at: Some(to_millis(now)),
+                attempts: 0,
+                last_error: None,
+            };
+            Entity::insert(row.into_active_model())
+                .exec_without_returning(tx)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<Model> for DueEvent {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: Uuid::parse_str(&row.id).map_err(|_| StoreError::Damaged {
+                table: "event_outbox",
+                what: format!("event id {:?} is not a UUID", row.id),
+            })?,
+            binding: row.binding,
+            payload: row.payload,
+            attempts: row.attempts,
+        })
+    }
+}
