@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod administration;
 mod architecture;
 mod browser;
 mod commands;

@@ -1,0 +1,123 @@
+//! `lanyard init`, and a command line without a server.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use lanyard_tests::site::Site;
+
+use super::{refuses, running};
+
+/// Every file below a folder with its content.
+fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(content(&path));
+        } else {
+            files.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn init_makes_secrets_for_their_owner_alone_and_never_over_others() {
+    let site = Site::temporary(&[]).unwrap();
+    let data = site.data();
+    let before = content(&data);
+    refuses(
+        &site,
+        &["init"],
+        &["exists already and is not empty: nothing was changed"],
+    );
+    refuses(
+        &site,
+        &["init", "--scep", "split-ra"],
+        &["nothing was changed"],
+    );
+    assert_eq!(content(&data), before);
+    for folder in ["", "authority", "server"] {
+        assert_eq!(mode(&data.join(folder)), 0o700, "{folder}");
+    }
+    for (file, content) in &before {
+        let is_secret = file.ends_with(".key");
+        assert_eq!(
+            mode(Path::new(file)),
+            if is_secret { 0o600 } else { 0o644 },
+            "{file}"
+        );
+        let is_clear = content.starts_with(b"-----BEGIN PRIVATE KEY");
+        assert_eq!(
+            is_clear,
+            file.ends_with("tls.key"),
+            "{file}: all others are sealed"
+        );
+    }
+}
+
+#[test]
+fn init_refuses_what_could_not_work_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new");
+    let lanyard = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(lanyard_tests::process::binary("lanyard"));
+        lanyard_tests::site::run(command.args(arguments).arg("--data").arg(&data)).unwrap_err()
+    };
+    let said = lanyard(&["init", "--scep", "ca-only"]);
+    assert!(
+        said.contains("--scep ca-only needs --ca-key rsa-2048"),
+        "{said}"
+    );
+    let said = lanyard(&["init", "--name", "https://mdm.example.com/"]);
+    assert!(
+        said.contains("a host name such as mdm.example.com"),
+        "{said}"
+    );
+    assert!(!data.exists());
+}
+
+#[test]
+fn without_a_server_the_command_line_says_how_to_start_it() {
+    let site = Site::temporary(&[]).unwrap();
+    let file = site.password_file("correct horse battery").unwrap();
+    let add = [
+        "user",
+        "add",
+        "ada",
+        "--password-file",
+        file.to_str().unwrap(),
+    ];
+    for arguments in [
+        &add[..],
+        &["user", "list"],
+        &["device", "list"],
+        &["command", "send", "UDID", "ProfileList"],
+        &["push", "UDID"],
+    ] {
+        refuses(
+            &site,
+            arguments,
+            &[
+                "admin.sock",
+                "is the server running? `lanyard serve` starts it",
+            ],
+        );
+    }
+    fs::remove_file(site.data().join("lanyard.toml")).unwrap();
+    refuses(
+        &site,
+        &["user", "list"],
+        &["lanyard.toml", "`lanyard init --data"],
+    );
+}
+
+#[test]
+fn the_socket_is_its_owners() {
+    let site = running();
+    assert_eq!(mode(&site.data().join("admin.sock")), 0o600);
+}
