@@ -3,6 +3,7 @@
 mod approvals;
 mod certificates;
 mod directories;
+mod events;
 mod script;
 mod selection;
 mod workshop;
