@@ -130,7 +130,7 @@ pub async fn run(options: &Options) -> Result<bool, String> {
     if options.sabotage == Some(Sabotage::Directory) {
         site.lanyard(&["user", "disable", USER])?;
     }
-    let mut device = start_device(&site, &password_file, &udid, options.sabotage)?;
+    let device = start_device(&site, &password_file, &udid, options.sabotage)?;
     let proofs = Proofs {
         site: &site,
         udid: &udid,
@@ -162,7 +162,7 @@ pub async fn run(options: &Options) -> Result<bool, String> {
     } else if !report.is_good() {
         say(&format!("What the device said:\n{}", device.said()))?;
     }
-    let _ = device.is_running();
+    drop(device);
     Ok(report.is_good())
 }
 

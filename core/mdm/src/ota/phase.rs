@@ -55,8 +55,8 @@ pub enum PhaseError {
 /// Verifies and reads a phase-2 or phase-3 message (BER or DER), with the signature over the content exactly as it came.
 ///
 /// `is_ours` says whether our authority signed a certificate; it is asked about the signer before anything else, and must go by
-/// the authority's key, never by names. An identity of ours must sign as anything modern does; SHA-1 and RSA-1024 are accepted
-/// of factory identities alone.
+/// the authority's key, never by names. An identity of ours must sign as anything modern does; of everybody else
+/// SHA-1 and RSA-1024 are accepted, because factory identities have them and may come without their chain.
 ///
 /// # Errors
 ///
