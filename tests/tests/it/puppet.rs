@@ -16,6 +16,9 @@ use lanyard_pki::{Certificate, PrivateKey};
 use lanyard_tests::site::Site;
 use plist::{Dictionary, Value};
 
+/// Keys of a message, beside the UDID.
+pub(crate) type Keys<'a> = Vec<(&'a str, Value)>;
+
 /// A device that does nothing by itself.
 #[derive(Clone)]
 pub(crate) struct Puppet {
@@ -93,7 +96,7 @@ impl Puppet {
     }
 
     /// A check-in message with these keys beside the UDID.
-    pub(crate) async fn check_in(&self, message_type: &str, keys: Vec<(&str, Value)>) -> Answer {
+    pub(crate) async fn check_in(&self, message_type: &str, keys: Keys<'_>) -> Answer {
         let body = self.message([vec![("MessageType", message_type.into())], keys].concat());
         let url = &self.management.check_in_url;
         let signature = self.signature(&body);
@@ -121,7 +124,7 @@ impl Puppet {
     }
 
     /// A property list of these keys beside the UDID.
-    pub(crate) fn message(&self, keys: Vec<(&str, Value)>) -> Vec<u8> {
+    pub(crate) fn message(&self, keys: Keys<'_>) -> Vec<u8> {
         let udid = [("UDID", Value::from(self.udid.as_str()))];
         document::write(&Dictionary::from_iter(udid.into_iter().chain(keys))).unwrap()
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use plist::{Dictionary, Value};
 
 use super::running;
-use crate::puppet::{Puppet, command};
+use crate::puppet::{Keys, Puppet, command};
 
 const USER: &str = "7F4C1B4E-7C8A-4B39-9C0E-2B8C3F0E7A11";
 
@@ -14,7 +14,7 @@ async fn messages_that_are_not_served_are_declined() {
     let site = running();
     let puppet = &Puppet::enroll(&site, 1)[0];
     let user = ("UserID", Value::from(USER));
-    let cases: [(&str, Vec<(&str, Value)>, u16); 9] = [
+    let cases: [(&str, Keys<'_>, u16); 9] = [
         ("UserAuthenticate", vec![user.clone()], 410),
         (
             "UserAuthenticate",
