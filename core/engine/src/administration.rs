@@ -55,6 +55,11 @@ pub enum CommandRefused {
     /// The command is not one that a device would take.
     #[error("the command is not valid")]
     Invalid(#[from] CommandError),
+    /// A hook wants a command that no hook may issue: it erases, locks somebody out, takes a protection away, or is unknown.
+    #[error(
+        "no hook may issue {0}: destructive commands need a grant of their own, and there is none"
+    )]
+    NotGranted(String),
     /// It has no form that could be sent.
     #[error("the command cannot be sent: {0}")]
     Unsendable(String),
@@ -249,6 +254,9 @@ impl Engine {
                 wanted.request_type,
                 command.request_type()
             )));
+        }
+        if command.is_destructive() {
+            return Err(CommandRefused::NotGranted(wanted.request_type.clone()));
         }
         let uuid =
             stable_uuid(format!("{binding}\0{enrollment}\0{}", wanted.dedupe_key).as_bytes());

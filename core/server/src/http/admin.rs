@@ -85,9 +85,9 @@ impl From<UserRefused> for Failure {
 impl From<CommandRefused> for Failure {
     fn from(error: CommandRefused) -> Self {
         let status = match error {
-            CommandRefused::Invalid(_) | CommandRefused::Unsendable(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            CommandRefused::Invalid(_)
+            | CommandRefused::Unsendable(_)
+            | CommandRefused::NotGranted(_) => StatusCode::UNPROCESSABLE_ENTITY,
             CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
                 StatusCode::NOT_FOUND
             }
