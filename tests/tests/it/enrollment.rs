@@ -4,6 +4,10 @@
 
 mod stage;
 
+mod again;
 mod altered;
 mod crash;
+mod foreign;
+mod mischief;
+mod recorded;
 mod scep;

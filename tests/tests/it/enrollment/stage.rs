@@ -1,10 +1,6 @@
 //! An installation with somebody who may enroll, and devices that go through their enrollment step by step.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, fs};
 
 use http::HeaderName;
 use lanyard_device::{
@@ -122,11 +118,25 @@ impl Stage {
         records
     }
 
-    /// Puts an end to something in the database at once, instead of waiting until it comes by itself.
-    pub(super) async fn let_expire(&self, statement: &str) {
+    /// Lets the newest session be over, without waiting for it.
+    pub(super) async fn expire_session(&self) {
+        self.put_into_the_past("enrollment_session", "expires_at", "created_at")
+            .await;
+    }
+
+    /// The same with the newest certificate.
+    pub(super) async fn expire_certificate(&self) {
+        self.put_into_the_past("certificate", "not_after", "issued_at")
+            .await;
+    }
+
+    async fn put_into_the_past(&self, table: &str, end: &str, begin: &str) {
         let database = self.database("rw").await;
-        let done = database.execute_unprepared(statement).await.unwrap();
-        assert_eq!(done.rows_affected(), 1, "{statement}");
+        let statement = format!(
+            "UPDATE {table} SET {end} = {begin} WHERE {begin} = (SELECT max({begin}) FROM {table})"
+        );
+        let done = database.execute_unprepared(&statement).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
         database.close().await.unwrap();
     }
 
@@ -390,12 +400,4 @@ pub(super) async fn put(
     let name = HeaderName::from_static(signature::HEADER);
     let call = Call::put(url, content_type, message.to_vec()).header(name, header);
     client.send(&call).await.unwrap()
-}
-
-/// The past, as the database writes it.
-pub(super) fn a_minute_ago() -> u128 {
-    let then = SystemTime::now() - Duration::from_secs(60);
-    then.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_millis()
 }
