@@ -103,8 +103,7 @@ fn pki_operation(body: &[u8], script: &mut Script) -> Vec<u8> {
                 extended_key_usage: Vec::new(),
                 lifetime: Duration::from_secs(3600),
             });
-            let mut serial = *Uuid::new_v4().as_bytes();
-            serial[0] = serial[0] & 0x7F | 0x40;
+            let serial = lanyard_pki::SerialNumber::from_random(*Uuid::new_v4().as_bytes());
             let certificate = SCEP.issue(&authorized, serial, now).unwrap();
             SCEP.success(&exchange, &certificate, nonce, now)
         }
