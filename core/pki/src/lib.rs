@@ -18,7 +18,9 @@
 //!
 //! ```
 //! use std::time::{Duration, UNIX_EPOCH};
-//! use lanyard_pki::{Authority, KeyUsage, Name, NameAttribute, PrivateKey, Strength, Template};
+//! use lanyard_pki::{
+//!     Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Strength, Template,
+//! };
 //!
 //! let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
 //! let root = Template {

@@ -23,7 +23,7 @@
 //! #     challenges: &ChallengeKey,
 //! #     decide: impl Fn(&Authenticated) -> CertificateProfile,
 //! #     message: &[u8],
-//! #     (serial, nonce, now): ([u8; 16], [u8; 16], SystemTime),
+//! #     (serial, nonce, now): (lanyard_pki::SerialNumber, [u8; 16], SystemTime),
 //! # ) -> Result<Vec<u8>, Box<dyn Error>> {
 //! let heard = endpoint
 //!     .receive(message)

@@ -123,7 +123,7 @@ fn it_accepts_the_chains_that_are_issued() {
         "TLS Web Server Authentication",
         "X509v3 Basic Constraints: critical",
         "CA:FALSE",
-        "06:06:06:06:06:06:06:06:06:06:06:06:06:06:06:06",
+        "46:06:06:06:06:06:06:06:06:06:06:06:06:06:06:06",
     ] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
