@@ -11,3 +11,4 @@ mod foreign;
 mod mischief;
 mod recorded;
 mod scep;
+mod sealed;

@@ -1,7 +1,8 @@
 //! One bit of a protected message is turned: whoever receives it notices, and nothing changes.
 //!
 //! Every octet of every message of a real enrollment goes through the functions of the protocol crates that server and device
-//! call; a sample of the octets goes over the network to the server as well, and its database stays as it is.
+//! call; a sample of the octets goes over the network to the server as well, and its database stays as it is. The pkiMessage
+//! is here in the sample alone: its reader needs the registration authority's key, and every octet of it is tried in `core/scep`.
 
 use std::{fs, io::Write as _, path::Path, time::SystemTime};
 
