@@ -156,6 +156,9 @@ impl Engine {
             .token_update(update, now)
             .await?
         {
+            TokenUpdateOutcome::TooManyUsers => Err(Refusal::bad_request(format!(
+                "{id}: the device has as many user channels as it may"
+            ))),
             TokenUpdateOutcome::UnknownDevice => Err(Refusal::bad_request(format!(
                 "{id}: TokenUpdate before Authenticate"
             ))),

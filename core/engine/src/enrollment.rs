@@ -7,7 +7,9 @@ use lanyard_mdm::{
     ota::{self, Attestation, DeviceAttributes, PhaseMessage},
 };
 use lanyard_pki::{Certificate, Strength};
-use lanyard_policy::{Allowance, EnrollmentQuestion, EnrollmentVerdict, Person, Purpose};
+use lanyard_policy::{
+    Allowance, EnrollmentQuestion, EnrollmentVerdict, Lookup, Person, Purpose, Standing,
+};
 use lanyard_store::{
     DeviceFacts, Identification, IdentifyOutcome, Session, SessionState, Transition,
 };
@@ -191,6 +193,7 @@ impl Engine {
                 "session {id}: the profile was delivered before ({state:?})"
             )));
         }
+        self.must_still_be_active(&session, now).await?;
         let profile = self.management_profile(id, &device, &certificate, now)?;
         let moved = self
             .store()
@@ -208,6 +211,36 @@ impl Engine {
             }
             outcome => Err(Refusal::bad_request(format!(
                 "session {id}: the profile was delivered before ({outcome:?})"
+            ))),
+        }
+    }
+
+    /// Asks the person's directory once more: between the sign-in and the profile lies up to an hour.
+    async fn must_still_be_active(
+        &self,
+        session: &Session,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        let id = session.id;
+        let lookup = Lookup {
+            decision: decision::new(now),
+            person: person_of(session)?.reference(),
+        };
+        let standing = self.setup().hooks.directory.lookup(lookup).await;
+        match standing {
+            Ok(Standing::Active(_)) => Ok(()),
+            Ok(Standing::Disabled(_) | Standing::Unknown) => {
+                self.store().refuse_session(id, session.version).await?;
+                Err(Refusal::forbidden(format!(
+                    "session {id}: the person may not enroll any more"
+                )))
+            }
+            Ok(Standing::Unavailable) => Err(Refusal::unavailable(format!(
+                "session {id}: the directory cannot tell whether the person is still active"
+            ))),
+            Err(failure) => Err(Refusal::unavailable(format!(
+                "session {id}: lookup failed: {}",
+                chain(&failure)
             ))),
         }
     }

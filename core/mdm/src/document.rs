@@ -33,6 +33,10 @@ impl Limits {
     /// Nesting that no message of Apple's comes near.
     pub const MAX_DEPTH: usize = 64;
 
+    /// Values (dictionaries, arrays, strings, …) in one document. A Mac's list of a thousand applications has ten thousand; two
+    /// megabytes of empty ones would be hundreds of thousands, each of them many times its size in memory.
+    pub const MAX_VALUES: usize = 100_000;
+
     /// Limits for documents of up to `max_bytes` bytes, with the usual nesting of 64.
     #[must_use]
     pub const fn bytes(max_bytes: usize) -> Self {
@@ -69,6 +73,12 @@ pub enum DocumentError {
     #[error("the document nests deeper than {limit} levels")]
     TooDeep {
         /// The limit, in levels.
+        limit: usize,
+    },
+    /// More values than [`Limits::MAX_VALUES`].
+    #[error("the document has more than {limit} values")]
+    TooMany {
+        /// The limit.
         limit: usize,
     },
     /// Not a well-formed XML property list.

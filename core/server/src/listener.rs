@@ -25,6 +25,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -32,6 +33,8 @@ use crate::{http::Remote, secrets::FileError};
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long nothing may move on a connection.
+const IDLE: Duration = Duration::from_secs(60);
 /// How long requests under way may take once the server is told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Request heads: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
@@ -130,9 +133,14 @@ async fn serve(
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD as u32)
-        .max_concurrent_streams(64);
+        .max_concurrent_streams(16);
+    // A connection on which nothing moves gives its place up, whatever it is in the middle of.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_read_timeout(Some(IDLE));
+    stream.set_write_timeout(Some(IDLE));
+    let stream = TokioIo::new(Box::pin(stream));
     let connection = builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(stream, TowerToHyperService::new(router))
         .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%remote, error, "connection ended");

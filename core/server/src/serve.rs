@@ -97,7 +97,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
             engine.work_until(stop).await;
         }
     });
-    let connections = configuration.limits.connections;
+    let connections = places(configuration.limits.connections);
     running.spawn(listener::serve_devices(
         listener,
         acceptor,
@@ -118,6 +118,24 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
     let _ = stop.send(true);
     while running.join_next().await.is_some() {}
     Ok(())
+}
+
+/// As many connections as are configured, or as the system has file descriptors for: each takes one, and the database,
+/// APNs and files need some.
+fn places(configured: usize) -> usize {
+    const OTHERS: u64 = 128;
+    let wanted = configured as u64 + OTHERS;
+    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    if allowed < wanted {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "fewer file descriptors than limits.connections needs"
+        );
+    }
+    usize::try_from(allowed.saturating_sub(OTHERS).max(1))
+        .unwrap_or(configured)
+        .min(configured)
 }
 
 fn base_url(configuration: &Configuration, port: u16) -> String {

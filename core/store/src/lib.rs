@@ -50,7 +50,7 @@ pub use sealed::Unsealed;
 pub use sessions::{
     DeviceFacts, Identification, IdentifyOutcome, NewSession, Session, SessionState, Transition,
 };
-pub use tokens::{CheckOutOutcome, TokenUpdate, TokenUpdateOutcome};
+pub use tokens::{CheckOutOutcome, MAX_USER_CHANNELS, TokenUpdate, TokenUpdateOutcome};
 pub use transactions::{DeferOutcome, DenyOutcome, Transaction, TransactionKey, TransactionState};
 pub use users::{AddUserOutcome, PasswordHash, User, UserChange};
 

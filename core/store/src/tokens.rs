@@ -61,7 +61,12 @@ pub enum TokenUpdateOutcome {
     Refreshed,
     /// The device never sent Authenticate; nothing changed.
     UnknownDevice,
+    /// The device has [`MAX_USER_CHANNELS`] user channels; nothing changed.
+    TooManyUsers,
 }
+
+/// User channels that one device may have: a Mac has a few, a Shared iPad some dozens, a hostile device as many as it likes.
+pub const MAX_USER_CHANNELS: usize = 256;
 
 /// What became of [`Store::check_out`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +100,9 @@ impl Store {
             None => device,
             Some(user_id) => match lock(&tx, &id).await? {
                 Some(channel) => channel,
+                None if channels_of(&tx, &device.device_id).await?.len() > MAX_USER_CHANNELS => {
+                    return Ok(TokenUpdateOutcome::TooManyUsers);
+                }
                 None => insert_user_channel(&tx, &device, &id, user_id, now).await?,
             },
         };

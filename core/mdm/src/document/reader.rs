@@ -12,7 +12,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, Event};
 
-use super::DocumentError;
+use super::{DocumentError, Limits};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -26,12 +26,19 @@ pub(super) fn read(bytes: &[u8], max_depth: usize) -> Result<Value, DocumentErro
     let config = xml.config_mut();
     config.check_end_names = true;
     config.expand_empty_elements = true;
-    Parser { xml, max_depth }.document()
+    Parser {
+        xml,
+        max_depth,
+        values: 0,
+    }
+    .document()
 }
 
 struct Parser<'a> {
     xml: Reader<&'a [u8]>,
     max_depth: usize,
+    /// Values read so far.
+    values: usize,
 }
 
 /// What comes next where elements are expected.
@@ -72,6 +79,12 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&mut self, name: &str, depth_left: usize) -> Result<Value, DocumentError> {
+        self.values += 1;
+        if self.values > Limits::MAX_VALUES {
+            return Err(DocumentError::TooMany {
+                limit: Limits::MAX_VALUES,
+            });
+        }
         match name {
             "dict" => self.dictionary(self.deeper(depth_left)?),
             "array" => self.array(self.deeper(depth_left)?),

@@ -265,3 +265,16 @@ proptest! {
         let _ = read(document.as_bytes(), Limits::default());
     }
 }
+
+#[test]
+fn values_are_bounded_however_small_they_are() {
+    let many = |count: usize| {
+        let values = "<true/>".repeat(count);
+        format!("<plist><dict><key>a</key><array>{values}</array></dict></plist>").into_bytes()
+    };
+    // The dictionary and the array count, too.
+    assert!(read(&many(Limits::MAX_VALUES - 2), Limits::default()).is_ok());
+    let limit = Limits::MAX_VALUES;
+    let refused = read(&many(limit - 1), Limits::default());
+    assert_eq!(refused, Err(DocumentError::TooMany { limit }));
+}

@@ -128,7 +128,10 @@ pub(super) fn commands(answer: &Value) -> String {
                 lines.push(format!("  error      {}", text(&command["error"])));
             }
             if let Some(result) = command["result"].as_str() {
-                lines.push(format!("\n{result}"));
+                let shown = result
+                    .chars()
+                    .filter(|each| !each.is_control() || "\n\t".contains(*each));
+                lines.push(format!("\n{}", shown.collect::<String>()));
             }
             lines.join("\n")
         })
@@ -189,4 +192,26 @@ fn table(heads: &[&str], rows: &[Value], cells: impl Fn(&Value) -> Vec<String>) 
         })
         .collect();
     written.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_devices_say_cannot_command_a_terminal() {
+        let answer = json!({ "commands": [{
+            "uuid": "1",
+            "error": "\u{1b}[2J",
+            "result": "<string>\u{1b}]0;title\u{7}\tname\n</string>",
+        }] });
+        let shown = commands(&answer);
+        assert!(
+            !shown.contains('\u{1b}') && !shown.contains('\u{7}'),
+            "{shown:?}"
+        );
+        assert!(shown.contains("]0;title\tname\n"), "{shown:?}");
+    }
 }

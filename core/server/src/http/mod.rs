@@ -2,6 +2,7 @@
 
 mod admin;
 mod enrollment;
+mod limits;
 mod mdm;
 pub mod paths;
 mod scep;
@@ -13,6 +14,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{StatusCode, header},
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -20,6 +22,7 @@ use lanyard_engine::{Engine, Refusal, RefusalKind};
 use lanyard_pki::seal::MacKey;
 
 pub use admin::router as admin_router;
+use limits::{BodyBudget, within_budget, within_time};
 
 use crate::configuration::Limits;
 
@@ -76,6 +79,11 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
         .merge(scep_routes)
         .merge(enrollment_routes)
         .merge(management_routes)
+        .layer(from_fn_with_state(
+            BodyBudget::new(limits.mdm_bytes.max(limits.scep_bytes)),
+            within_budget,
+        ))
+        .layer(from_fn(within_time))
         .with_state(shared)
 }
 

@@ -1,7 +1,7 @@
 use lanyard_store::{
     AuthenticateOutcome, CheckOutOutcome, CommandState, EnqueueOutcome, EnrollmentFacts,
-    EnrollmentState, NewIssuance, Occasion, SessionState, SessionStep, TokenUpdate,
-    TokenUpdateOutcome,
+    EnrollmentState, MAX_USER_CHANNELS, NewIssuance, Occasion, SessionState, SessionStep,
+    TokenUpdate, TokenUpdateOutcome,
 };
 use uuid::Uuid;
 
@@ -283,4 +283,20 @@ async fn lists_go_on_after_an_id_and_last_seen_moves_forward() {
     }
     let seen = store.find_enrollment("A").await.unwrap().unwrap();
     assert_eq!(seen.last_seen_at, Some(at(50)));
+}
+
+#[tokio::test]
+async fn a_device_has_so_many_user_channels_and_no_more() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    let users: Vec<String> = (0..=MAX_USER_CHANNELS).map(|n| format!("U{n}")).collect();
+    let (last, others) = users.split_last().unwrap();
+    for user in others {
+        let outcome = store.token_update(user_tokens(user), at(3)).await.unwrap();
+        assert_eq!(outcome, TokenUpdateOutcome::First);
+    }
+    let outcome = store.token_update(user_tokens(last), at(4)).await.unwrap();
+    assert_eq!(outcome, TokenUpdateOutcome::TooManyUsers);
+    let known = store.token_update(user_tokens(&others[0]), at(5)).await;
+    assert_eq!(known.unwrap(), TokenUpdateOutcome::Refreshed);
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use lanyard_engine::{Hooks, SignInRefused};
+use lanyard_engine::{Hooks, RefusalKind, SignInRefused};
 use lanyard_policy::{
     Binding, Directory, Field, FieldKind, HookFailure, Person, Reason, SignIn, Step,
 };
@@ -99,4 +99,19 @@ async fn a_rejection_and_a_failure_end_the_sign_in_before_the_next_directory() {
         assert!(is_right(&refused), "{shown}: {refused}");
         assert_eq!(asked, 1, "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_person_who_was_disabled_meanwhile_gets_no_profile() {
+    let workshop = Workshop::open(Hooks::default(), Vec::new()).await;
+    let newcomer = workshop.newcomer().await;
+    let payload = workshop.identify(&newcomer.message).await.unwrap();
+    let interim = workshop.certify(&payload).await;
+    workshop.engine.set_disabled(USER, true).await.unwrap();
+    let refused = workshop.fetch_profile(&newcomer.device, &interim).await;
+    assert_eq!(refused.unwrap_err().kind(), RefusalKind::Forbidden);
+    // And it stays so: the session has ended.
+    workshop.engine.set_disabled(USER, false).await.unwrap();
+    let refused = workshop.fetch_profile(&newcomer.device, &interim).await;
+    assert_eq!(refused.unwrap_err().kind(), RefusalKind::BadRequest);
 }

@@ -130,7 +130,18 @@ impl Workshop {
         }
     }
 
-    async fn certify(&self, payload: &ScepPayload) -> Identity {
+    /// Phase 3.
+    pub(super) async fn fetch_profile(
+        &self,
+        device: &Device,
+        interim: &Identity,
+    ) -> Result<Vec<u8>, Refusal> {
+        let attributes = device.attributes(&asked(), None);
+        let message = device.phase_3_message(&attributes, interim).unwrap();
+        self.engine.enrollment_message(&message, REMOTE).await
+    }
+
+    pub(super) async fn certify(&self, payload: &ScepPayload) -> Identity {
         let (authorities, key) = (self.authorities(), key());
         match self.ask(&request(&authorities, &key, payload)).await {
             Answer::Issued(certificate) => Identity {
@@ -147,11 +158,7 @@ impl Workshop {
         let Newcomer { device, message } = self.newcomer().await;
         let payload = self.identify(&message).await.unwrap();
         let interim = self.certify(&payload).await;
-        let message = device.phase_3_message(&device.attributes(&asked(), None), &interim);
-        let document = self
-            .engine
-            .enrollment_message(&message.unwrap(), REMOTE)
-            .await;
+        let document = self.fetch_profile(&device, &interim).await;
         let opened = signed::open(&document.unwrap()).unwrap();
         let (_, profile) = enroll::decrypt(&opened, &interim).unwrap();
         let managed = Managed {
