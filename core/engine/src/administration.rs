@@ -7,8 +7,8 @@ use lanyard_mdm::{
 };
 use lanyard_policy::{CommandRequest, Secret};
 use lanyard_store::{
-    AddUserOutcome, CancelOutcome, CommandSummary, EnqueueOutcome, Enrollment, NewCommand,
-    ScheduleOutcome, StoreError, User, UserChange,
+    AddUserOutcome, CancelOutcome, CheckOutOutcome, CommandSummary, EnqueueOutcome, Enrollment,
+    NewCommand, ScheduleOutcome, StoreError, User, UserChange,
 };
 use plist::Dictionary;
 use uuid::Uuid;
@@ -175,6 +175,22 @@ impl Engine {
     /// [`StoreError`]
     pub async fn device(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         self.store().find_enrollment(id).await
+    }
+
+    /// Releases a device, as if it had checked out: nothing is pushed to it any more, and another person may enroll it.
+    ///
+    /// # Errors
+    /// [`CommandRefused`]
+    pub async fn release_device(&self, device: &str) -> Result<(), CommandRefused> {
+        match self.store().check_out(device, None, self.now()).await? {
+            CheckOutOutcome::CheckedOut | CheckOutOutcome::AlreadyCheckedOut => {
+                tracing::info!(enrollment = device, "released by an operator");
+                Ok(())
+            }
+            CheckOutOutcome::Unknown | CheckOutOutcome::OtherCertificate => {
+                Err(CommandRefused::UnknownDevice(device.to_owned()))
+            }
+        }
     }
 
     /// A device's commands, latest first.

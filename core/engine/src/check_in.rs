@@ -98,6 +98,9 @@ impl Engine {
             AuthenticateOutcome::UnknownCertificate => Err(Refusal::bad_request(format!(
                 "{id}: the identity certificate is not on record"
             ))),
+            AuthenticateOutcome::OfAnotherPerson => Err(Refusal::bad_request(format!(
+                "{id}: another person has the device, and nobody has released it"
+            ))),
             AuthenticateOutcome::Superseded => Err(Refusal::bad_request(format!(
                 "{id}: the identity certificate is older than the one that the device has now"
             ))),
@@ -135,6 +138,7 @@ impl Engine {
         let update = lanyard_store::TokenUpdate {
             device_id: id.device(),
             user_id: id.user(),
+            certificate: speaker.fingerprint(),
             topic: &message.topic,
             token: message.token.expose(),
             push_magic: message.push_magic.expose(),
@@ -156,6 +160,12 @@ impl Engine {
             .token_update(update, now)
             .await?
         {
+            TokenUpdateOutcome::OtherCertificate => Err(Refusal::bad_request(format!(
+                "{id}: the identity certificate is not the enrollment's current one any more"
+            ))),
+            TokenUpdateOutcome::CheckedOut => Err(Refusal::bad_request(format!(
+                "{id}: TokenUpdate after CheckOut"
+            ))),
             TokenUpdateOutcome::TooManyUsers => Err(Refusal::bad_request(format!(
                 "{id}: the device has as many user channels as it may"
             ))),
@@ -181,7 +191,11 @@ impl Engine {
             enrollment: id.to_string(),
         };
         let store = self.noting(checked_out, now)?;
-        match store.check_out(&id.to_string(), now).await? {
+        let certificate = Some(speaker.fingerprint());
+        match store.check_out(&id.to_string(), certificate, now).await? {
+            CheckOutOutcome::OtherCertificate => Err(Refusal::bad_request(format!(
+                "{id}: the identity certificate is not the enrollment's current one any more"
+            ))),
             CheckOutOutcome::Unknown => Err(Refusal::bad_request(format!(
                 "{id}: CheckOut of an unknown channel"
             ))),

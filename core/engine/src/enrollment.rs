@@ -11,7 +11,8 @@ use lanyard_policy::{
     Allowance, EnrollmentQuestion, EnrollmentVerdict, Lookup, Person, Purpose, Standing,
 };
 use lanyard_store::{
-    DeviceFacts, Identification, IdentifyOutcome, Session, SessionState, Transition,
+    DeviceFacts, EnrollmentState, Identification, IdentifyOutcome, Session, SessionState,
+    Transition,
 };
 use uuid::Uuid;
 
@@ -70,6 +71,8 @@ impl Engine {
                 "session {id}: no factory authority vouches for the device: {reason}"
             )));
         }
+        self.must_not_be_of_another(&session, &attributes.udid)
+            .await?;
         let allowance = self
             .ask_enrollment_approval(&session, &attributes, &attestation, remote, now)
             .await?;
@@ -127,6 +130,22 @@ impl Engine {
             )));
         }
         Ok(session)
+    }
+
+    /// A UDID is only what a device says: whoever claims one that another person enrolled gets nothing, until that device checks
+    /// out or an operator releases it. The same is checked again when the enrollment is made.
+    async fn must_not_be_of_another(&self, session: &Session, udid: &str) -> Result<(), Refusal> {
+        let Some(known) = self.store().find_enrollment(udid).await? else {
+            return Ok(());
+        };
+        let same = (&known.directory, &known.person_id) == (&session.directory, &session.person_id);
+        if same || known.state == EnrollmentState::CheckedOut {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(format!(
+            "session {}: device {udid} is enrolled by {} of {}, and nobody has released it",
+            session.id, known.person_id, known.directory
+        )))
     }
 
     async fn ask_enrollment_approval(

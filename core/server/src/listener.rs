@@ -1,11 +1,12 @@
 //! Accepts connections: TLS for devices, a Unix socket for operators.
 
 use std::{
+    collections::HashMap,
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -66,6 +67,41 @@ pub(crate) fn tls(
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// Connections that one address may have: a school's devices share one.
+const SHARE: usize = 512;
+
+/// Who has how many connections.
+#[derive(Clone, Default)]
+struct Shares(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of an address, given back when it is dropped.
+struct Share(Shares, IpAddr);
+
+impl Shares {
+    fn take(&self, address: IpAddr) -> Option<Share> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count == SHARE {
+            return None;
+        }
+        *count += 1;
+        Some(Share(self.clone(), address))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Self(Shares(counts), address) = self;
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(address);
+            }
+        }
+    }
+}
+
 /// Serves devices until `stop` turns true, and then lets requests under way finish.
 pub(crate) async fn serve_devices(
     listener: TcpListener,
@@ -75,6 +111,7 @@ pub(crate) async fn serve_devices(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(connections));
+    let shares = Shares::default();
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = async {
@@ -93,9 +130,14 @@ pub(crate) async fn serve_devices(
                 (Err(_), _) => break,
             },
         };
+        let Some(share) = shares.take(remote.ip()) else {
+            tracing::debug!(%remote, "too many connections from one address");
+            continue;
+        };
         let _ = stream.set_nodelay(true);
         let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
+            let _share = share;
             match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => serve(stream, remote, router, watcher, place).await,
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
@@ -190,4 +232,22 @@ pub(crate) async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_and_gives_it_back() {
+        let shares = Shares::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut held: Vec<Share> = (0..SHARE).filter_map(|_| shares.take(one)).collect();
+        assert_eq!(held.len(), SHARE);
+        assert!(shares.take(one).is_none() && shares.take(other).is_some());
+        held.pop();
+        assert!(shares.take(one).is_some());
+        held.clear();
+        assert!(shares.0.lock().unwrap().is_empty());
+    }
 }

@@ -87,6 +87,8 @@ pub enum AuthenticateOutcome {
     /// The certificate was issued before the one that the device has now: it is of an enrollment or a renewal that is over.
     /// Nothing changed.
     Superseded,
+    /// Another person enrolled the device, and nobody has released it. Nothing changed.
+    OfAnotherPerson,
 }
 
 impl Store {
@@ -120,6 +122,9 @@ impl Store {
             Some(known) if is_superseded(&tx, &message, &known).await? => {
                 return Ok(AuthenticateOutcome::Superseded);
             }
+            Some(known) if is_of_another(&message, &known)? => {
+                return Ok(AuthenticateOutcome::OfAnotherPerson);
+            }
             Some(known) => match occasion {
                 Occasion::FreshEnrollment => {
                     let cleared = restart(&tx, message, now).await?;
@@ -134,6 +139,12 @@ impl Store {
         tx.commit().await?;
         Ok(outcome)
     }
+}
+
+/// Whether somebody else has the device: a UDID is only what a device says, and no way to take another person's away.
+fn is_of_another(message: &AuthenticateRow, known: &Model) -> Result<bool, StoreError> {
+    let same = (&known.directory, &known.person_id) == (&message.directory, &message.person_id);
+    Ok(!same && EnrollmentState::read(&known.state)? != EnrollmentState::CheckedOut)
 }
 
 /// Whether the device has a later certificate than the one that speaks.

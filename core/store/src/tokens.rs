@@ -20,6 +20,8 @@ pub struct TokenUpdate<'a> {
     pub device_id: &'a str,
     /// The user, on a user channel.
     pub user_id: Option<&'a str>,
+    /// The fingerprint of the identity certificate that signed the message.
+    pub certificate: &'a str,
     /// The push topic.
     pub topic: &'a str,
     /// The device token, raw.
@@ -61,6 +63,10 @@ pub enum TokenUpdateOutcome {
     Refreshed,
     /// The device never sent Authenticate; nothing changed.
     UnknownDevice,
+    /// The certificate is not the device's current one; nothing changed.
+    OtherCertificate,
+    /// The device has checked out, and has to send Authenticate first; nothing changed.
+    CheckedOut,
     /// The device has [`MAX_USER_CHANNELS`] user channels; nothing changed.
     TooManyUsers,
 }
@@ -77,6 +83,8 @@ pub enum CheckOutOutcome {
     AlreadyCheckedOut,
     /// There is no such enrollment.
     Unknown,
+    /// The certificate is not the device's current one; nothing changed.
+    OtherCertificate,
 }
 
 impl Store {
@@ -95,6 +103,12 @@ impl Store {
         let Some(device) = lock(&tx, message.device_id).await? else {
             return Ok(TokenUpdateOutcome::UnknownDevice);
         };
+        if device.certificate.as_deref() != Some(message.certificate) {
+            return Ok(TokenUpdateOutcome::OtherCertificate);
+        }
+        if EnrollmentState::read(&device.state)? == EnrollmentState::CheckedOut {
+            return Ok(TokenUpdateOutcome::CheckedOut);
+        }
         let id = message.enrollment_id();
         let channel = match message.user_id {
             None => device,
@@ -126,7 +140,8 @@ impl Store {
         Ok(outcome)
     }
 
-    /// CheckOut: stops pushes and keeps the history. That of a device takes its user channels along.
+    /// CheckOut: stops pushes and keeps the history. That of a device takes its user channels along. `certificate` is that of the
+    /// device that says so, or `None` if an operator does.
     ///
     /// # Errors
     ///
@@ -134,12 +149,19 @@ impl Store {
     pub async fn check_out(
         &self,
         id: &str,
+        certificate: Option<&str>,
         now: SystemTime,
     ) -> Result<CheckOutOutcome, StoreError> {
         let tx = self.begin().await?;
         let Some(row) = lock(&tx, id).await? else {
             return Ok(CheckOutOutcome::Unknown);
         };
+        if certificate.is_some() {
+            let device = lock(&tx, &row.device_id).await?;
+            if device.and_then(|device| device.certificate).as_deref() != certificate {
+                return Ok(CheckOutOutcome::OtherCertificate);
+            }
+        }
         if EnrollmentState::read(&row.state)? == EnrollmentState::CheckedOut {
             return Ok(CheckOutOutcome::AlreadyCheckedOut);
         }

@@ -16,3 +16,4 @@ mod push;
 mod push_delivery;
 mod scep_clients;
 mod sign_in;
+mod takeover;

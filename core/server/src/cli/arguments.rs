@@ -152,6 +152,11 @@ pub(super) enum DeviceAction {
         /// Its UDID
         device: String,
     },
+    /// Let a device go, so that another person can enroll it
+    Release {
+        /// Its UDID
+        device: String,
+    },
 }
 
 #[derive(Subcommand)]

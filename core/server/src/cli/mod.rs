@@ -160,6 +160,12 @@ async fn device(client: &Client, action: DeviceAction, json_output: bool) -> Out
                 print(&show::devices(&devices))
             }
         }
+        DeviceAction::Release { device } => {
+            client
+                .send("DELETE", &path(&["devices", &device]), Vec::new())
+                .await?;
+            print(&format!("{device} is released: anybody may enroll it."))
+        }
         DeviceAction::Show { device } => {
             let device = client.get(&path(&["devices", &device])).await?;
             if json_output {

@@ -30,7 +30,7 @@ pub fn router(engine: Engine) -> Router {
         .route("/users/{name}/password", put(set_password))
         .route("/users/{name}/disabled", put(set_disabled))
         .route("/devices", get(devices))
-        .route("/devices/{id}", get(device))
+        .route("/devices/{id}", get(device).delete(release_device))
         .route("/devices/{id}/commands", get(commands).post(send_command))
         .route("/devices/{id}/push", post(push))
         .route("/commands/{uuid}", get(command).delete(cancel_command));
@@ -199,6 +199,15 @@ async fn device(
     let mut shown = device_json(&device);
     shown["commands"] = commands.iter().map(command_json).collect();
     Ok(Json(shown))
+}
+
+/// The device is nobody's any more; its history stays.
+async fn release_device(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failure> {
+    engine.release_device(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn commands(

@@ -1,20 +1,25 @@
-//! What requests may cost together: time for each, memory for all that are being read.
+//! What requests may cost together: time for each, memory for all whose bodies are being read.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use http_body_util::BodyExt as _;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// A request and its answer together. Devices are on mobile networks, and hooks may take their time.
 const EXCHANGE: Duration = Duration::from_secs(60);
-/// How long a request waits for memory that others hold.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bodies that are read at the same time, in KiB: 256 MiB, which is 128 of the largest or 80,000 ordinary check-ins.
+/// How long a body may take to arrive: the largest over a slow mobile network.
+const ARRIVAL: Duration = Duration::from_secs(30);
+/// Bodies that are held at the same time, in KiB: 256 MiB, which is 128 of the largest or 80,000 ordinary check-ins.
 const BUDGET: usize = 256 * 1024;
 
 /// The memory that bodies share.
@@ -32,21 +37,58 @@ impl BodyBudget {
             largest,
         }
     }
+
+    /// Reads a body, and takes memory from the budget for what has arrived: an announcement alone holds nothing.
+    async fn read(&self, mut body: Body) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Stopped> {
+        let mut octets = Vec::new();
+        let mut held = Vec::new();
+        let mut paid = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Stopped::Broken)?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if octets.len() + data.len() > self.largest {
+                return Err(Stopped::TooLarge);
+            }
+            let needed = (octets.len() + data.len()).div_ceil(1024);
+            if needed > paid {
+                let more = u32::try_from(needed - paid).map_err(|_| Stopped::TooLarge)?;
+                let permit = Arc::clone(&self.kibibytes).try_acquire_many_owned(more);
+                held.push(permit.map_err(|_| Stopped::NoMemory)?);
+                paid = needed;
+            }
+            octets.extend_from_slice(&data);
+        }
+        Ok((octets, held))
+    }
 }
 
-/// Lets a request in once there is memory for the body that it announces, or for the largest where it announces none.
+/// Why a body is not read.
+enum Stopped {
+    TooLarge,
+    NoMemory,
+    Broken,
+}
+
+/// Reads a request's body within the budget before anything else is done with it.
 pub(super) async fn within_budget(
     State(budget): State<BodyBudget>,
     request: Request,
     next: Next,
 ) -> Response {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-    let octets = announced.map_or(budget.largest, |length: usize| length.min(budget.largest));
-    let kibibytes = u32::try_from(octets.div_ceil(1024).min(BUDGET)).unwrap_or(u32::MAX);
-    match timeout(PATIENCE, budget.kibibytes.acquire_many(kibibytes)).await {
-        Ok(Ok(_held)) => next.run(request).await,
-        _ => {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (head, body) = request.into_parts();
+    let text = |status: StatusCode, text: &'static str| (status, text).into_response();
+    match timeout(ARRIVAL, budget.read(body)).await {
+        Ok(Ok((octets, _held))) => next.run(Request::from_parts(head, octets.into())).await,
+        Ok(Err(Stopped::TooLarge)) => {
+            text(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n")
+        }
+        Ok(Err(Stopped::Broken)) => text(StatusCode::BAD_REQUEST, "the request broke off\n"),
+        Ok(Err(Stopped::NoMemory)) => {
             tracing::warn!("more bodies at once than there is memory for");
             let headers = [(header::RETRY_AFTER, "30")];
             (
@@ -56,13 +98,41 @@ pub(super) async fn within_budget(
             )
                 .into_response()
         }
+        Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
     }
 }
 
-/// Ends a request that takes too long, its body included.
+/// Ends an exchange that takes too long.
 pub(super) async fn within_time(request: Request, next: Next) -> Response {
     match timeout(EXCHANGE, next.run(request)).await {
         Ok(response) => response,
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_is_held_for_what_arrived_and_no_longer_than_it_is_needed() {
+        let budget = BodyBudget {
+            kibibytes: Arc::new(Semaphore::new(4)),
+            largest: 3 * 1024,
+        };
+        let read = |octets: usize| budget.read(Body::from(vec![b'x'; octets]));
+        let Ok((octets, held)) = read(2 * 1024 + 1).await else {
+            panic!("there is room");
+        };
+        assert_eq!(
+            (octets.len(), budget.kibibytes.available_permits()),
+            (2049, 1)
+        );
+        assert!(matches!(read(1025).await, Err(Stopped::NoMemory)));
+        assert!(read(1024).await.is_ok(), "what fits goes on");
+        drop(held);
+        assert_eq!(budget.kibibytes.available_permits(), 4);
+        assert!(matches!(read(3 * 1024 + 1).await, Err(Stopped::TooLarge)));
+        assert_eq!(budget.kibibytes.available_permits(), 4);
     }
 }

@@ -1,7 +1,7 @@
 use lanyard_store::{
-    AuthenticateOutcome, CheckOutOutcome, CommandState, EnqueueOutcome, EnrollmentFacts,
-    EnrollmentState, MAX_USER_CHANNELS, NewIssuance, Occasion, SessionState, SessionStep,
-    TokenUpdate, TokenUpdateOutcome,
+    AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, CommandState, EnqueueOutcome,
+    EnrollmentFacts, EnrollmentState, MAX_USER_CHANNELS, NewIssuance, Occasion, SessionState,
+    SessionStep, TokenUpdate, TokenUpdateOutcome,
 };
 use uuid::Uuid;
 
@@ -9,6 +9,13 @@ use crate::database::{
     UDID, at, authenticate, authenticate_row, certificate, command, enqueue, enroll, issuance,
     new_database, new_session, next, tokens,
 };
+
+fn tokens_under(certificate: &str) -> TokenUpdate<'_> {
+    TokenUpdate {
+        certificate,
+        ..tokens(UDID)
+    }
+}
 
 fn user_tokens<'a>(user_id: &'a str) -> TokenUpdate<'a> {
     TokenUpdate {
@@ -155,8 +162,15 @@ async fn a_fresh_enrollment_clears_queues_and_tokens() {
     assert!(store.due_pushes(at(100), 10).await.unwrap().is_empty());
     let erase = store.find_command(UDID, "erase").await.unwrap().unwrap();
     assert_eq!(erase.summary.state, CommandState::Cleared);
-    let first = store.token_update(tokens(UDID), at(6)).await.unwrap();
-    assert_eq!(first, TokenUpdateOutcome::First);
+    // The certificate of before does not bring tokens into the enrollment of now.
+    let stale = store.token_update(tokens(UDID), at(6)).await.unwrap();
+    assert_eq!(stale, TokenUpdateOutcome::OtherCertificate);
+    let second = certificate(2).fingerprint;
+    let first = store.token_update(tokens_under(&second), at(6)).await;
+    assert_eq!(first.unwrap(), TokenUpdateOutcome::First);
+    let old = certificate(1).fingerprint;
+    let stale = store.check_out(UDID, Some(&old), at(7)).await.unwrap();
+    assert_eq!(stale, CheckOutOutcome::OtherCertificate);
 }
 
 #[tokio::test]
@@ -182,8 +196,9 @@ async fn a_renewal_keeps_queue_and_tokens() {
     assert_eq!(next(&store, UDID, false).await.as_deref(), Some("lock"));
     assert!(store.push_target(UDID).await.unwrap().is_some());
     assert!(store.unlock_token(UDID).await.unwrap().is_some());
-    let later = store.token_update(tokens(UDID), at(6)).await.unwrap();
-    assert_eq!(later, TokenUpdateOutcome::Refreshed);
+    let second = certificate(2).fingerprint;
+    let later = store.token_update(tokens_under(&second), at(6)).await;
+    assert_eq!(later.unwrap(), TokenUpdateOutcome::Refreshed);
 }
 
 #[tokio::test]
@@ -196,7 +211,9 @@ async fn a_certificate_of_before_cannot_start_over() {
     let fresh = Occasion::FreshEnrollment;
     let message = authenticate_row(UDID, 2);
     store.authenticate(message, fresh, at(5)).await.unwrap();
-    store.token_update(tokens(UDID), at(6)).await.unwrap();
+    let second = certificate(2).fingerprint;
+    let update = store.token_update(tokens_under(&second), at(6)).await;
+    assert_eq!(update.unwrap(), TokenUpdateOutcome::First);
     enqueue(&store, UDID, "lock").await;
     let before = store.find_enrollment(UDID).await.unwrap().unwrap();
 
@@ -240,7 +257,7 @@ async fn check_out_stops_pushes_and_keeps_history() {
     store.token_update(message, at(3)).await.unwrap();
     enqueue(&store, UDID, "lock").await;
 
-    let check_out = |id, seconds| store.check_out(id, at(seconds));
+    let check_out = |id, seconds| store.check_out(id, None, at(seconds));
     let first = check_out(UDID, 10).await.unwrap();
     assert_eq!(first, CheckOutOutcome::CheckedOut);
     let again = check_out(UDID, 20).await.unwrap();
@@ -256,6 +273,8 @@ async fn check_out_stops_pushes_and_keeps_history() {
         assert!(store.push_target(id).await.unwrap().is_none());
     }
     assert!(store.find_command(UDID, "lock").await.unwrap().is_some());
+    let late = store.token_update(tokens(UDID), at(35)).await.unwrap();
+    assert_eq!(late, TokenUpdateOutcome::CheckedOut);
     let refused = store.enqueue(command(UDID, "late"), at(40)).await.unwrap();
     assert_eq!(refused, EnqueueOutcome::CheckedOut);
     assert!(store.topics_in_use().await.unwrap().is_empty());
@@ -299,4 +318,29 @@ async fn a_device_has_so_many_user_channels_and_no_more() {
     assert_eq!(outcome, TokenUpdateOutcome::TooManyUsers);
     let known = store.token_update(user_tokens(&others[0]), at(5)).await;
     assert_eq!(known.unwrap(), TokenUpdateOutcome::Refreshed);
+}
+
+#[tokio::test]
+async fn nobody_takes_another_persons_device_before_it_is_released() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "erase").await;
+    store.issue(&issuance(2), at(4)).await.unwrap();
+    let somebody_else = || AuthenticateRow {
+        person_id: "boris".into(),
+        ..authenticate_row(UDID, 2)
+    };
+    let fresh = Occasion::FreshEnrollment;
+    let before = store.find_enrollment(UDID).await.unwrap();
+    let taken = store.authenticate(somebody_else(), fresh, at(5)).await;
+    assert_eq!(taken.unwrap(), AuthenticateOutcome::OfAnotherPerson);
+    assert_eq!(store.find_enrollment(UDID).await.unwrap(), before);
+    assert_eq!(next(&store, UDID, false).await.as_deref(), Some("erase"));
+
+    store.check_out(UDID, None, at(6)).await.unwrap();
+    let released = store.authenticate(somebody_else(), fresh, at(7)).await;
+    assert_eq!(
+        released.unwrap(),
+        AuthenticateOutcome::Restarted { cleared: 1 }
+    );
 }

@@ -6,7 +6,7 @@ use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, Challenge, EnqueueOutcome, EnrollmentFacts, IssueOutcome,
     NewCertificate, NewCommand, NewIssuance, NewSession, Occasion, Store, TokenUpdate,
-    TransactionKey,
+    TokenUpdateOutcome, TransactionKey,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -133,10 +133,12 @@ pub(crate) fn authenticate_row(device_id: &str, n: u32) -> AuthenticateRow {
     }
 }
 
+/// A TokenUpdate under certificate 1.
 pub(crate) fn tokens(device_id: &str) -> TokenUpdate<'_> {
     TokenUpdate {
         device_id,
         user_id: None,
+        certificate: "0000000000000000000000000000000000000000000000000000000000000001",
         topic: "com.apple.mgmt.External.1",
         token: b"device token of thirty-two bytes",
         push_magic: "A1B2-push-magic",
@@ -149,7 +151,12 @@ pub(crate) fn tokens(device_id: &str) -> TokenUpdate<'_> {
 pub(crate) async fn enroll(store: &Store, device_id: &str, n: u32) {
     let outcome = authenticate(store, device_id, n, Occasion::FreshEnrollment).await;
     assert_eq!(outcome, AuthenticateOutcome::Created);
-    store.token_update(tokens(device_id), at(2)).await.unwrap();
+    let message = TokenUpdate {
+        certificate: &certificate(n).fingerprint,
+        ..tokens(device_id)
+    };
+    let outcome = store.token_update(message, at(2)).await.unwrap();
+    assert_eq!(outcome, TokenUpdateOutcome::First);
 }
 
 pub(crate) fn command<'a>(enrollment_id: &'a str, uuid: &'a str) -> NewCommand<'a> {

@@ -85,7 +85,7 @@ async fn a_push_can_be_scheduled_for_whom_it_can_reach() {
     assert!(due(&store, 30).await.is_some());
     let unknown = store.schedule_push("X", at(30)).await.unwrap();
     assert_eq!(unknown, ScheduleOutcome::UnknownEnrollment);
-    store.check_out(UDID, at(31)).await.unwrap();
+    store.check_out(UDID, None, at(31)).await.unwrap();
     let gone = store.schedule_push(UDID, at(40)).await.unwrap();
     assert_eq!(gone, ScheduleOutcome::NotReachable);
     assert_eq!(due(&store, 1_000).await, None);
