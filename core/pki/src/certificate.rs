@@ -1,3 +1,5 @@
+//! X.509 certificates as they are read, and what they say of their keys (RFC 5280).
+
 use std::{
     fmt,
     sync::Arc,

@@ -1,3 +1,5 @@
+//! The digests that are accepted, and how each is named.
+
 use openssl::hash::MessageDigest;
 
 use crate::{ObjectIdentifier, oid};

@@ -1,3 +1,5 @@
+//! Issuing certificates, through rcgen.
+
 use std::{fmt, net::IpAddr, time::SystemTime};
 
 use rcgen::{

@@ -1,3 +1,5 @@
+//! Private keys: made, read and used.
+
 use std::fmt;
 
 use openssl::{

@@ -1,3 +1,5 @@
+//! Distinguished names (RFC 5280, 4.1.2.4).
+
 use std::fmt;
 
 use der::Tag;

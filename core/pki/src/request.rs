@@ -1,3 +1,5 @@
+//! Certification requests, PKCS #10 (RFC 2986).
+
 use std::fmt;
 
 use der::Tag;

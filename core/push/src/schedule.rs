@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-/// The shortest time between two pushes to one channel; what is queued meanwhile is fetched on the same connect, because
-/// a push only says "connect", never what for.
-pub const COALESCE: Duration = Duration::from_secs(1);
-
 /// Apple's advice for repeated failures of APNs is to wait about 15 minutes.
 const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
 

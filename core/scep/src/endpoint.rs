@@ -1,3 +1,5 @@
+//! One SCEP endpoint: its identities, and what it accepts.
+
 use lanyard_pki::{Authority, Certificate, KeyUsage, PrivateKey, Strength, cms};
 
 mod answer;

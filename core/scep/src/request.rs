@@ -1,3 +1,5 @@
+//! What a message asked for, for whoever decides.
+
 use std::time::Duration;
 
 use lanyard_pki::{

@@ -1,3 +1,5 @@
+//! What fails below the use cases.
+
 use sea_orm::{DbErr, SqlErr};
 
 /// Why the store could not do what it was asked. A refusal that belongs to a use case (a challenge that was used, a command

@@ -1,3 +1,5 @@
+//! ClearPasscode.
+
 use plist::{Dictionary, Value};
 
 use crate::fields::Fields;

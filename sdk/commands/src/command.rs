@@ -1,3 +1,5 @@
+//! Any command, with a type or without one.
+
 use std::fmt;
 
 use plist::{Dictionary, Value};

@@ -1,3 +1,5 @@
+//! DeviceInformation.
+
 mod answer;
 mod query;
 

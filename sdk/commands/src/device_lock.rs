@@ -1,3 +1,5 @@
+//! DeviceLock.
+
 use plist::{Dictionary, Value};
 
 use crate::fields::{Fields, put};

@@ -1,3 +1,5 @@
+//! EraseDevice.
+
 use std::fmt;
 
 use plist::{Dictionary, Value};

@@ -1,3 +1,5 @@
+//! InstallProfile.
+
 use std::fmt;
 
 use plist::{Dictionary, Value};

@@ -1,3 +1,5 @@
+//! ProfileList.
+
 use plist::{Data, Dictionary, Value};
 use serde::Deserialize;
 

@@ -1,3 +1,5 @@
+//! RemoveProfile.
+
 use plist::Dictionary;
 
 use crate::CommandError;

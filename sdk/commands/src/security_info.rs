@@ -1,3 +1,5 @@
+//! SecurityInfo.
+
 use plist::{Data, Dictionary, Value};
 use serde::Deserialize;
 

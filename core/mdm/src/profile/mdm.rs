@@ -172,12 +172,6 @@ impl MdmPayload {
         }
     }
 
-    /// Where check-in messages go.
-    #[must_use]
-    pub fn effective_check_in_url(&self) -> &str {
-        self.check_in_url.as_deref().unwrap_or(&self.server_url)
-    }
-
     pub(super) fn put(&self, entries: &mut Dictionary) {
         let mut put = |key: &str, value: Option<Value>| {
             if let Some(value) = value {

@@ -1,3 +1,5 @@
+//! Signed attributes, written and read (RFC 5652, 5.3).
+
 use std::fmt;
 
 use der::Tag;

@@ -1,3 +1,5 @@
+//! SignedData that carries certificates only (RFC 8894, 3.4).
+
 use der::Tag;
 
 use super::{CmsError, content_info, signed::certificates, write_content_info};

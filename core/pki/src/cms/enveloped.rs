@@ -1,3 +1,5 @@
+//! EnvelopedData: content encrypted to certificates (RFC 5652, 6).
+
 use der::Tag;
 use openssl::symm::{self, Crypter, Mode};
 use zeroize::Zeroizing;

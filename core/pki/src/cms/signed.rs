@@ -1,3 +1,5 @@
+//! SignedData as it is read and verified (RFC 5652, 5).
+
 use std::fmt;
 
 use der::Tag;

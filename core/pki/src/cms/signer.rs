@@ -1,3 +1,5 @@
+//! SignedData as it is written (RFC 5652, 5).
+
 use std::time::SystemTime;
 
 use der::{

@@ -1,3 +1,5 @@
+//! Public keys, and which of their signatures are accepted.
+
 use std::fmt;
 
 use der::Tag;

@@ -1,3 +1,5 @@
+//! From a decision to the bytes of the answer.
+
 use std::time::{Duration, SystemTime};
 
 use lanyard_pki::{

@@ -1,3 +1,5 @@
+//! From the bytes of a message to a request whose sender is proven.
+
 use lanyard_pki::{
     Certificate, CertificationRequest, Digest, SignatureError, Strength,
     cms::{Attributes, Cipher, CmsError, Envelope, SignedMessage},

@@ -1,3 +1,5 @@
+//! The first version of the schema.
+
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, big_integer_null, blob, blob_null, boolean, boolean_null, integer, json,

@@ -1,3 +1,5 @@
+//! What a device answers to DeviceInformation.
+
 use plist::{Data, Date, Dictionary, Value};
 use serde::Deserialize;
 
