@@ -108,6 +108,9 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
 
     let link = format!("{base}{}", paths::ENROLL);
     tracing::info!(listen = %address, port, link, "serving");
+    if configuration.push.is_none() {
+        tracing::warn!("nobody can enroll: [push] in lanyard.toml names no push certificate");
+    }
     ready(&link);
     tokio::select! {
         told = until_told_to_stop() => told.map_err(ServeError::Signal)?,

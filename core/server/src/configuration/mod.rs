@@ -223,6 +223,10 @@ mod tests {
                 &["lanyard.toml", "line 3", "listen"],
             ),
             (
+                &RIGHT.replace("127.0.0.1:8443", "localhost"),
+                &["line 3", "listen", "localhost", "0.0.0.0:443"],
+            ),
+            (
                 &format!("{RIGHT}[scep]\nmode = \"both\"\n"),
                 &["line 5", "ca-only", "one-ra", "split-ra"],
             ),

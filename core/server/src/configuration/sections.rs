@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The configuration of one node.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +45,7 @@ pub struct Server {
     /// The host name that devices use; it stands in the TLS certificate.
     pub name: String,
     /// Where to listen for devices.
+    #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
     /// What devices put before the path, if it is not `https://<name>:<port>`: behind a proxy, say.
     pub public_url: Option<String>,
@@ -200,6 +201,16 @@ pub struct Limits {
     pub mdm_bytes: usize,
     /// Connections at the same time.
     pub connections: usize,
+}
+
+/// The reader of the standard library does not say what an address looks like.
+fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is no address with a port: expected one such as 0.0.0.0:443 or [::]:443"
+        ))
+    })
 }
 
 fn default_socket() -> PathBuf {
