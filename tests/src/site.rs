@@ -211,6 +211,7 @@ impl Site {
             )
             .env("LANYARD_ENROLLMENT_SIGN_INS_PER_NAME", "10000")
             .env("LANYARD_ENROLLMENT_SIGN_INS_PER_ADDRESS", "10000")
+            .env("LANYARD_LIMITS_MESSAGES_PER_ADDRESS", "1000000")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut process = self.start("server", &mut command)?;
         process

@@ -55,6 +55,7 @@ pub(crate) fn end_entity(subject: Name, days: u32, now: SystemTime) -> Template 
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: None,
+        permitted_hosts: Vec::new(),
     }
 }
 

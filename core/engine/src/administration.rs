@@ -235,7 +235,7 @@ impl Engine {
             let token = self.store().unlock_token(device).await?;
             let token = token.ok_or_else(|| CommandRefused::NoUnlockToken(device.to_owned()))?;
             Command::from(ClearPasscode {
-                unlock_token: UnlockToken::new(token.to_vec())?,
+                unlock_token: UnlockToken::new(token.expose().clone())?,
             })
         } else {
             Command::from_dictionary(request)?

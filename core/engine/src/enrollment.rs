@@ -7,12 +7,10 @@ use lanyard_mdm::{
     ota::{self, Attestation, DeviceAttributes, PhaseMessage},
 };
 use lanyard_pki::{Certificate, Strength};
-use lanyard_policy::{
-    Allowance, EnrollmentQuestion, EnrollmentVerdict, Lookup, Person, Purpose, Standing,
-};
+use lanyard_policy::{Allowance, EnrollmentQuestion, EnrollmentVerdict, Lookup, Person, Standing};
 use lanyard_store::{
-    DeviceFacts, EnrollmentState, Identification, IdentifyOutcome, Session, SessionState,
-    Transition,
+    CertificatePurpose, DeviceFacts, EnrollmentState, Identification, IdentifyOutcome, Session,
+    SessionState, Transition,
 };
 use uuid::Uuid;
 
@@ -29,15 +27,11 @@ impl Engine {
         message: &[u8],
         remote: IpAddr,
     ) -> Result<Vec<u8>, Refusal> {
-        let authority = self.setup().scep.authority().public_key();
-        let is_ours = |certificate: &Certificate| {
-            certificate
-                .verify_signed_by(authority, Strength::Modern)
-                .is_ok()
-        };
-        let message =
-            ota::verify_message(message, Limits::default(), &self.setup().factory, is_ours)
-                .map_err(|error| self.unreadable(&error))?;
+        self.admit_message(remote)?;
+        let message = message.to_vec();
+        let message = self
+            .compute(move |engine| engine.verified(&message))
+            .await??;
         match message {
             PhaseMessage::Device {
                 attributes,
@@ -52,6 +46,17 @@ impl Engine {
                 certificate,
             } => self.deliver_profile(attributes, certificate).await,
         }
+    }
+
+    fn verified(&self, message: &[u8]) -> Result<PhaseMessage, Refusal> {
+        let authority = self.setup().scep.authority().public_key();
+        let is_ours = |certificate: &Certificate| {
+            certificate
+                .verify_signed_by(authority, Strength::Modern)
+                .is_ok()
+        };
+        ota::verify_message(message, Limits::default(), &self.setup().factory, is_ours)
+            .map_err(|error| self.unreadable(&error))
     }
 
     async fn identify(
@@ -85,7 +90,11 @@ impl Engine {
             settings: serde_json::to_value(allowance.settings)
                 .map_err(|error| Refusal::internal(&error))?,
         };
-        let profile = self.interim_profile(id, &device, now)?;
+        let profile = {
+            let device = device.clone();
+            self.compute(move |engine| engine.interim_profile(id, &device, now))
+                .await??
+        };
         match self
             .store()
             .identify_session(id, session.version, identification)
@@ -213,7 +222,10 @@ impl Engine {
             )));
         }
         self.must_still_be_active(&session, now).await?;
-        let profile = self.management_profile(id, &device, &certificate, now)?;
+        let udid = device.udid.clone();
+        let profile = self
+            .compute(move |engine| engine.management_profile(id, &device, &certificate, now))
+            .await??;
         let moved = self
             .store()
             .advance_session(
@@ -225,7 +237,7 @@ impl Engine {
             .await?;
         match moved {
             Transition::Done { .. } => {
-                tracing::info!(session = %id, udid = device.udid, "encrypted profile delivered (phase 3)");
+                tracing::info!(session = %id, udid, "encrypted profile delivered (phase 3)");
                 Ok(profile)
             }
             outcome => Err(Refusal::bad_request(format!(
@@ -273,7 +285,7 @@ impl Engine {
         let refused =
             |what: &str| Refusal::bad_request(format!("phase 3: the signer's certificate {what}"));
         let identity = self
-            .standing_identity(certificate, &[Purpose::OtaInterim])
+            .standing_identity(certificate, &[CertificatePurpose::OtaInterim])
             .await?;
         let id: Uuid = identity
             .session_id
@@ -299,7 +311,7 @@ fn device_facts(attributes: &DeviceAttributes) -> DeviceFacts {
         udid: attributes.udid.clone(),
         serial: attributes.serial.clone(),
         product: attributes.product.clone(),
-        os_version: attributes.version.clone(),
+        build: attributes.version.clone(),
         imei: attributes.imei.clone(),
         meid: attributes.meid.clone(),
     }
@@ -310,9 +322,8 @@ pub(crate) fn policy_device(device: &DeviceFacts) -> lanyard_policy::DeviceFacts
         udid: device.udid.clone(),
         serial: device.serial.clone(),
         product: device.product.clone(),
-        // What the Profile Service calls VERSION is the build.
         os_version: None,
-        build: device.os_version.clone(),
+        build: device.build.clone(),
         imei: device.imei.clone(),
         meid: device.meid.clone(),
         further: Default::default(),

@@ -2,8 +2,7 @@
 
 use lanyard_mdm::{Sender, signature};
 use lanyard_pki::Certificate;
-use lanyard_policy::Purpose;
-use lanyard_store::IdentityRow;
+use lanyard_store::{CertificatePurpose, IdentityRow};
 
 use crate::{Engine, Refusal, refusal::chain};
 
@@ -24,7 +23,10 @@ impl Engine {
         let certificate =
             signature::verify(header, body).map_err(|error| Refusal::bad_request(chain(&error)))?;
         let row = self
-            .standing_identity(&certificate, &[Purpose::Identity, Purpose::Renewal])
+            .standing_identity(
+                &certificate,
+                &[CertificatePurpose::Identity, CertificatePurpose::Renewal],
+            )
             .await?;
         Ok(Speaker { row })
     }
@@ -35,7 +37,7 @@ impl Engine {
     pub(crate) async fn standing_identity(
         &self,
         certificate: &Certificate,
-        purposes: &[Purpose],
+        purposes: &[CertificatePurpose],
     ) -> Result<IdentityRow, Refusal> {
         let fingerprint = hex::encode(certificate.fingerprint());
         let refused = |what: &str| {
@@ -49,10 +51,7 @@ impl Engine {
             .identity(&fingerprint)
             .await?
             .ok_or_else(|| refused("is not one of ours"))?;
-        if !purposes
-            .iter()
-            .any(|purpose| purpose.as_str() == row.purpose)
-        {
+        if !purposes.contains(&row.purpose) {
             return Err(refused("is not for this purpose"));
         }
         if row.revoked_at.is_some() {

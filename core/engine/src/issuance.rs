@@ -1,34 +1,22 @@
 //! SCEP: from a pkiMessage to a certificate, by way of the challenge, the session and ra-approval.
 
+mod approval;
+mod record;
+
 use std::{
-    collections::BTreeSet,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
-use lanyard_pki::{
-    Certificate, CertificationRequest, ExtendedKeyUsage, KeyUsage, Name, NameAttribute,
-    SerialNumber, cms::CmsError,
-};
-use lanyard_policy::{
-    Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Occurrence, Purpose,
-    RaQuestion, RaVerdict,
-};
+use lanyard_pki::{Certificate, cms::CmsError};
+use lanyard_policy::Purpose;
 use lanyard_scep::{
-    Authenticated, AuthorityResponse, Authorized, CertificateProfile, Exchange,
-    Refusal as ScepRefusal, RefusalReason, Request,
+    Authenticated, AuthorityResponse, Exchange, Refusal as ScepRefusal, RefusalReason, Request,
 };
-use lanyard_store::{
-    Challenge, IssueOutcome, NewCertificate, NewIssuance, Session, SessionState, SessionStep,
-    TransactionKey,
-};
+use lanyard_store::{Challenge, Session, SessionState, TransactionKey};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    Engine, Refusal, decision,
-    enrollment::{person_of, policy_device},
-    profiles::ChallengeBinding,
-    refusal::chain,
-};
+use crate::{Engine, Refusal, profiles::ChallengeBinding, refusal::chain};
 
 /// Every refusal takes at least this long, which is several times what the slowest of them computes: its time tells nothing
 /// about where it failed.
@@ -45,6 +33,8 @@ pub enum PkiAnswer {
 
 /// How a request that may not be issued ends.
 enum Stopped {
+    /// The message is not acceptable.
+    Refused(RefusalReason),
     /// Somebody or something says no.
     Rejected(String),
     /// Somebody has yet to decide.
@@ -84,86 +74,75 @@ impl Engine {
     /// Answers a PKIOperation. The certificate is recorded before it is handed out; the same request again gets the same one.
     ///
     /// # Errors
-    /// [`Refusal`] if no answer could be signed.
-    pub async fn pki_operation(&self, message: &[u8]) -> Result<PkiAnswer, Refusal> {
+    /// [`Refusal`] if the address sends too many, or no answer could be signed.
+    pub async fn pki_operation(
+        &self,
+        message: &[u8],
+        remote: IpAddr,
+    ) -> Result<PkiAnswer, Refusal> {
+        self.admit_message(remote)?;
         let started = Instant::now();
         let now = self.now();
-        let received = self.setup().scep.receive(message).and_then(|request| {
-            let exchange = request.exchange().clone();
-            let authenticated = request.authenticate(&self.setup().challenges, now)?;
-            Ok((exchange, authenticated))
-        });
-        let answer = match received {
+        let message = message.to_vec();
+        let received = self
+            .compute(move |engine| engine.receive(&message, now))
+            .await?;
+        let (exchange, outcome) = match received {
             Ok((exchange, authenticated)) => {
-                match self.decide_and_issue(authenticated, now).await {
-                    Ok(certificate) => self.issued(&exchange, &certificate, now),
-                    Err(stopped) => {
-                        sleep_until(started + REFUSAL_TAKES).await;
-                        self.stopped(&exchange, stopped, now)
-                    }
-                }
+                (exchange, self.decide_and_issue(authenticated, now).await)
             }
             Err(ScepRefusal::Failed { exchange, reason }) => {
-                sleep_until(started + REFUSAL_TAKES).await;
-                self.refused(&exchange, &reason, now)
+                (*exchange, Err(Stopped::Refused(reason)))
             }
             Err(ScepRefusal::Unanswerable(reason)) => {
                 tracing::info!(reason = chain(&reason), "SCEP: not a message");
                 return Ok(PkiAnswer::NotAMessage);
             }
         };
-        answer
+        if outcome.is_err() {
+            sleep_until(started + REFUSAL_TAKES).await;
+        }
+        self.compute(move |engine| engine.answer(&exchange, outcome, now))
+            .await?
             .map(PkiAnswer::CertRep)
             .map_err(|error| Refusal::internal(&error))
     }
 
-    fn issued(
+    fn receive(
         &self,
-        exchange: &Exchange,
-        certificate: &Certificate,
+        message: &[u8],
         now: SystemTime,
-    ) -> Result<Vec<u8>, CmsError> {
-        let scep = &self.setup().scep;
-        scep.success(exchange, certificate, rand::random(), now)
+    ) -> Result<(Exchange, Authenticated), ScepRefusal> {
+        let request = self.setup().scep.receive(message)?;
+        let exchange = request.exchange().clone();
+        let authenticated = request.authenticate(&self.setup().challenges, now)?;
+        Ok((exchange, authenticated))
     }
 
     /// Once its signature is verified, a client gets an answer in SCEP even if we failed: it takes no other.
-    fn stopped(
+    fn answer(
         &self,
         exchange: &Exchange,
-        stopped: Stopped,
+        outcome: Result<Certificate, Stopped>,
         now: SystemTime,
     ) -> Result<Vec<u8>, CmsError> {
-        let transaction = exchange.transaction_id().escape_ascii();
-        match stopped {
-            Stopped::Rejected(reason) => {
-                self.refused(exchange, &RefusalReason::Rejected(reason), now)
-            }
-            Stopped::Fault(refusal) => {
-                tracing::error!(%transaction, reason = %refusal, "SCEP: failed");
-                self.refused(
-                    exchange,
-                    &RefusalReason::Rejected("internal".to_owned()),
-                    now,
-                )
-            }
-            Stopped::Pending(reason) => {
-                tracing::info!(%transaction, reason, "SCEP: pending");
-                self.setup().scep.pending(exchange, rand::random(), now)
-            }
-        }
-    }
-
-    fn refused(
-        &self,
-        exchange: &Exchange,
-        reason: &RefusalReason,
-        now: SystemTime,
-    ) -> Result<Vec<u8>, CmsError> {
-        let transaction = exchange.transaction_id().escape_ascii();
-        let (info, text) = (reason.fail_info(), reason.fail_text());
-        tracing::warn!(%transaction, reason = chain(reason), ?info, "SCEP: refused");
         let scep = &self.setup().scep;
+        let transaction = exchange.transaction_id().escape_ascii();
+        let reason = match outcome {
+            Ok(certificate) => return scep.success(exchange, &certificate, rand::random(), now),
+            Err(Stopped::Pending(reason)) => {
+                tracing::info!(%transaction, reason, "SCEP: pending");
+                return scep.pending(exchange, rand::random(), now);
+            }
+            Err(Stopped::Fault(refusal)) => {
+                tracing::error!(%transaction, reason = %refusal, "SCEP: failed");
+                RefusalReason::Rejected("internal".to_owned())
+            }
+            Err(Stopped::Refused(reason)) => reason,
+            Err(Stopped::Rejected(reason)) => RefusalReason::Rejected(reason),
+        };
+        let (info, text) = (reason.fail_info(), reason.fail_text());
+        tracing::warn!(%transaction, reason = chain(&reason), ?info, "SCEP: refused");
         scep.failure(exchange, info, text, rand::random(), now)
     }
 
@@ -188,11 +167,16 @@ impl Engine {
         };
         let before = self
             .store()
-            .standing_certificate(&transaction.key, &transaction.csr_sha256, now)
+            .standing_certificate(
+                &transaction.key,
+                &transaction.csr_sha256,
+                &transaction.challenge.id,
+                now,
+            )
             .await
             .map_err(Refusal::from)?;
         if let Some(before) = before {
-            return issued_before(&before.der);
+            return record::issued_before(&before.der);
         }
         let authorized = self
             .ask_ra_approval(authenticated, &transaction, now)
@@ -238,178 +222,6 @@ impl Engine {
             )))
         }
     }
-
-    async fn ask_ra_approval(
-        &self,
-        authenticated: Authenticated,
-        Transaction {
-            binding, session, ..
-        }: &Transaction,
-        now: SystemTime,
-    ) -> Result<Authorized, Stopped> {
-        let request = authenticated.request();
-        let question = RaQuestion {
-            decision: decision::new(now),
-            endpoint: self.setup().scep.name().to_owned(),
-            transaction: request
-                .exchange()
-                .transaction_id()
-                .escape_ascii()
-                .to_string(),
-            purpose: binding.purpose,
-            csr: csr_facts(request.csr()),
-            challenge: ChallengeFacts {
-                outcome: ChallengeOutcome::Held,
-                issued_at_ms: None,
-                expires_at_ms: Some(decision::millis(authenticated.claims().expires)),
-                claims: Default::default(),
-            },
-            signer_serial: None,
-            session: Some(session.id.to_string()),
-            device: session.device.as_ref().map(policy_device),
-            person: Some(person_of(session)?),
-        };
-        let verdict = match self.setup().hooks.ra.decide(question).await {
-            Ok(decided) => decided.verdict,
-            // A hook that failed is asked again at the client's next poll.
-            Err(failure) => {
-                return Err(Stopped::Pending(format!(
-                    "ra-approval failed: {}",
-                    chain(&failure)
-                )));
-            }
-        };
-        match verdict {
-            RaVerdict::Approve(approval) => {
-                let profile =
-                    self.certificate_profile(binding.purpose, session, &approval.amendments)?;
-                Ok(authenticated.approve(profile))
-            }
-            RaVerdict::Deny(reason) => Err(Stopped::Rejected(format!(
-                "ra-approval denied: {}",
-                reason.code
-            ))),
-            RaVerdict::Pending(reason) => {
-                Err(Stopped::Pending(format!("ra-approval: {}", reason.code)))
-            }
-        }
-    }
-
-    /// What the certificate will say: all of it from the session, narrowed by ra-approval.
-    fn certificate_profile(
-        &self,
-        purpose: Purpose,
-        session: &Session,
-        amendments: &Amendments,
-    ) -> Result<CertificateProfile, Stopped> {
-        let device = session
-            .device
-            .as_ref()
-            .ok_or_else(|| Stopped::Rejected(format!("session {} has no device", session.id)))?;
-        let mut subject = vec![
-            (
-                NameAttribute::Organization,
-                self.setup().organization.as_str(),
-            ),
-            (NameAttribute::CommonName, device.udid.as_str()),
-        ];
-        if let Some(serial) = &device.serial {
-            subject.push((NameAttribute::SerialNumber, serial));
-        }
-        let lifetimes = &self.setup().lifetimes;
-        let lifetime = if purpose == Purpose::OtaInterim {
-            lifetimes.interim
-        } else {
-            lifetimes.identity
-        };
-        let amended = amendments
-            .validity_seconds
-            .map_or(lifetime, Duration::from_secs);
-        let key_usage = narrowed(amendments.key_usages.as_ref())
-            .ok_or_else(|| Stopped::Rejected("ra-approval leaves no key usage".to_owned()))?;
-        Ok(CertificateProfile {
-            subject: Name::new(&subject),
-            alternative_names: Vec::new(),
-            key_usage,
-            extended_key_usage: vec![ExtendedKeyUsage::ClientAuth],
-            lifetime: lifetime.min(amended),
-        })
-    }
-
-    async fn issue(
-        &self,
-        authorized: Authorized,
-        transaction: Transaction,
-        now: SystemTime,
-    ) -> Result<Certificate, Stopped> {
-        let Transaction {
-            binding,
-            session,
-            challenge,
-            key,
-            csr_sha256,
-        } = transaction;
-        let certificate = self
-            .setup()
-            .scep
-            .issue(&authorized, SerialNumber::from_random(rand::random()), now)
-            .map_err(|error| Refusal::internal(&error))?;
-        let step = (binding.purpose == Purpose::OtaInterim).then_some(SessionStep {
-            id: session.id,
-            from: SessionState::Identified,
-            to: SessionState::Certified,
-        });
-        let new = NewCertificate {
-            fingerprint: hex::encode(certificate.fingerprint()),
-            serial: hex::encode(certificate.serial()),
-            authority: hex::encode(self.setup().scep.authority().fingerprint()),
-            subject: certificate.subject().to_string(),
-            purpose: binding.purpose.as_str().to_owned(),
-            session_id: Some(session.id),
-            device_id: session.device.as_ref().map(|device| device.udid.clone()),
-            issued_at: now,
-            not_after: certificate.not_after(),
-            der: certificate.der().to_vec(),
-        };
-        let issuance = NewIssuance {
-            key,
-            csr_sha256,
-            challenge,
-            certificate: new,
-            session: step,
-        };
-        let device = session.device.as_ref();
-        let issued = Occurrence::CertificateIssued {
-            serial: issuance.certificate.serial.clone(),
-            purpose: binding.purpose,
-            person: Some(person_of(&session)?.reference()),
-            udid: device.map(|device| device.udid.clone()),
-        };
-        let store = self.noting(issued, now)?;
-        let outcome = store.issue(&issuance, now).await.map_err(Refusal::from)?;
-        let id = session.id;
-        match outcome {
-            IssueOutcome::Issued => {
-                let serial = &issuance.certificate.serial;
-                tracing::info!(session = %id, serial, purpose = binding.purpose.as_str(), "certificate issued");
-                Ok(certificate)
-            }
-            IssueOutcome::AlreadyIssued(before) => issued_before(&before.der),
-            IssueOutcome::Denied { reason } => Err(Stopped::Rejected(format!(
-                "session {id}: denied before: {reason}"
-            ))),
-            IssueOutcome::ChallengeUsed => Err(Stopped::Rejected(format!(
-                "session {id}: the challenge was used by another request"
-            ))),
-            IssueOutcome::SessionMoved => Err(Stopped::Rejected(format!(
-                "session {id}: it has its interim certificate already"
-            ))),
-        }
-    }
-}
-
-fn issued_before(der: &[u8]) -> Result<Certificate, Stopped> {
-    Ok(Certificate::from_der(der).map_err(|error| Refusal::internal(&error))?)
 }
 
 fn transaction_key(request: &Request) -> TransactionKey {
@@ -419,44 +231,4 @@ fn transaction_key(request: &Request) -> TransactionKey {
         transaction_id: hex::encode(key.transaction_id),
         signer_spki: hex::encode(key.signer),
     }
-}
-
-fn csr_facts(csr: &CertificationRequest) -> CsrFacts {
-    let key = csr.public_key();
-    CsrFacts {
-        subject: csr.subject().to_string(),
-        key_type: if key.rsa_bits().is_some() {
-            KeyType::Rsa
-        } else {
-            KeyType::Ec
-        },
-        key_bits: key
-            .rsa_bits()
-            .and_then(|bits| u32::try_from(bits).ok())
-            .unwrap_or_default(),
-        spki_sha256: hex::encode(key.fingerprint()),
-        requested_san: csr
-            .alternative_names()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    }
-}
-
-/// What is left of our key usages. Nothing is no usage to issue: a certificate without the extension is good for anything.
-fn narrowed(kept: Option<&BTreeSet<lanyard_policy::KeyUsage>>) -> Option<KeyUsage> {
-    [
-        (
-            lanyard_policy::KeyUsage::DigitalSignature,
-            KeyUsage::DIGITAL_SIGNATURE,
-        ),
-        (
-            lanyard_policy::KeyUsage::KeyEncipherment,
-            KeyUsage::KEY_ENCIPHERMENT,
-        ),
-    ]
-    .into_iter()
-    .filter(|(usage, _)| kept.is_none_or(|kept| kept.contains(usage)))
-    .map(|(_, usage)| usage)
-    .reduce(KeyUsage::and)
 }

@@ -25,6 +25,7 @@ mod administration;
 mod background;
 mod check_in;
 mod clock;
+mod computing;
 mod connect;
 mod decision;
 mod enrollment;
@@ -69,6 +70,7 @@ pub struct Engine(Arc<State>);
 struct State {
     setup: Setup,
     throttle: throttle::Throttle,
+    computing: computing::Computing,
     last_seen: last_seen::LastSeen,
     clock: Clock,
     /// Rung when the outbox has something new.
@@ -95,6 +97,7 @@ impl Engine {
         Ok(Self(Arc::new(State {
             setup,
             throttle,
+            computing: computing::Computing::default(),
             last_seen: last_seen::LastSeen::default(),
             clock,
             outbox: Notify::new(),
@@ -118,6 +121,16 @@ impl Engine {
             cause = each.source();
         }
         Refusal::bad_request(refusal::chain(error))
+    }
+
+    /// Refuses a message, before it is read, of an address that sends too many.
+    fn admit_message(&self, address: std::net::IpAddr) -> Result<(), Refusal> {
+        if self.0.throttle.admit_message(address) {
+            return Ok(());
+        }
+        Err(Refusal::unavailable(format!(
+            "{address} sends too many messages that cost private-key operations"
+        )))
     }
 
     fn now(&self) -> SystemTime {

@@ -45,8 +45,8 @@ impl Engine {
         let Some(target) = &due.target else {
             return self.give_up(&due, "no push tokens", now).await;
         };
-        let token = DeviceToken::new(target.token.to_vec());
-        let magic = PushMagic::new(target.push_magic.as_str());
+        let token = DeviceToken::new(target.token.expose().clone());
+        let magic = PushMagic::new(target.push_magic.expose().as_str());
         let wake = match Wake::new(&token, magic) {
             Ok(wake) => wake.kept_until(now + schedule::KEEP),
             Err(error) => return self.give_up(&due, &error.to_string(), now).await,

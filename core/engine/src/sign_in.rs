@@ -65,7 +65,11 @@ impl Engine {
     /// # Errors
     /// [`SignInRefused`]
     pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<Vec<u8>, SignInRefused> {
-        if !self.0.throttle.admit(&attempt.user_name, attempt.remote) {
+        if !self
+            .0
+            .throttle
+            .admit_sign_in(&attempt.user_name, attempt.remote)
+        {
             return Err(SignInRefused::TooMany {
                 wait: Duration::from_secs(60),
             });
@@ -134,7 +138,10 @@ impl Engine {
             .create_session(new)
             .await
             .map_err(Refusal::from)?;
-        Ok(self.profile_service_document(session, challenge)?)
+        let document = self
+            .compute(move |engine| engine.profile_service_document(session, challenge))
+            .await??;
+        Ok(document)
     }
 
     fn profile_service_document(

@@ -1,30 +1,35 @@
-//! How often somebody may try to sign in, by name and by address.
+//! How often somebody may try to sign in, by name and by address, and make us compute.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher as _, Hash, RandomState},
     net::IpAddr,
     num::NonZeroU32,
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-/// Sign-ins a minute, which is also how many may come at once.
+/// How much of each a minute, which is also how many may come at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// For one name from one address: guessing one password. For one name from everywhere together it is ten times as many, so
+    /// Sign-ins with one name from one address: guessing one password. For one name from everywhere together it is ten times as many, so
     /// that a stranger who guesses does not keep the person out.
     pub per_name: NonZeroU32,
-    /// From one address, whatever the name: guessing many. A school's devices share one.
+    /// Sign-ins from one address, whatever the name: guessing many. A school's devices share one.
     pub per_address: NonZeroU32,
+    /// SCEP and enrollment messages from one address. Each costs private-key operations before it is known who asks; an
+    /// enrollment takes about six.
+    pub messages_per_address: NonZeroU32,
 }
 
 impl Default for Rates {
     fn default() -> Self {
         const TEN: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
         const HUNDRED: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+        const TWELVE_HUNDRED: NonZeroU32 = NonZeroU32::new(1200).expect("not zero");
         Self {
             per_name: TEN,
             per_address: HUNDRED,
+            messages_per_address: TWELVE_HUNDRED,
         }
     }
 }
@@ -38,6 +43,7 @@ pub(crate) struct Throttle {
     names: DefaultKeyedRateLimiter<u16>,
     names_everywhere: DefaultKeyedRateLimiter<u16>,
     addresses: DefaultKeyedRateLimiter<u16>,
+    messages: DefaultKeyedRateLimiter<u16>,
     places: RandomState,
 }
 
@@ -49,20 +55,29 @@ impl Throttle {
                 rates.per_name.saturating_mul(EVERYWHERE),
             )),
             addresses: RateLimiter::keyed(Quota::per_minute(rates.per_address)),
+            messages: RateLimiter::keyed(Quota::per_minute(rates.messages_per_address)),
             places: RandomState::new(),
         }
     }
 
-    /// Counts an attempt, and says whether it may be made. An address that is over its rate does not use up the names'.
-    pub(crate) fn admit(&self, name: &str, address: IpAddr) -> bool {
-        let place = |key: u64| u16::try_from(key & 0xffff).unwrap_or_default();
+    /// Counts a sign-in, and says whether it may be tried. An address that is over its rate does not use up the names'.
+    pub(crate) fn admit_sign_in(&self, name: &str, address: IpAddr) -> bool {
         let (name, network) = (name.to_lowercase(), network(address));
-        let here = place(self.places.hash_one((&name, network)));
-        let everywhere = place(self.places.hash_one(&name));
-        let address = place(self.places.hash_one(network));
-        self.addresses.check_key(&address).is_ok()
+        let here = self.place((&name, network));
+        let everywhere = self.place(&name);
+        self.addresses.check_key(&self.place(network)).is_ok()
             && self.names.check_key(&here).is_ok()
             && self.names_everywhere.check_key(&everywhere).is_ok()
+    }
+
+    /// Counts a message that costs private-key operations, and says whether it may be read.
+    pub(crate) fn admit_message(&self, address: IpAddr) -> bool {
+        let place = self.place(network(address));
+        self.messages.check_key(&place).is_ok()
+    }
+
+    fn place(&self, key: impl Hash) -> u16 {
+        u16::try_from(self.places.hash_one(key) & 0xffff).unwrap_or_default()
     }
 }
 
@@ -87,31 +102,39 @@ mod tests {
         let throttle = Throttle::new(Rates {
             per_name: two,
             per_address: NonZeroU32::new(5).unwrap(),
+            messages_per_address: NonZeroU32::new(3).unwrap(),
         });
         let address = |last| IpAddr::from([192, 0, 2, last]);
-        assert!(throttle.admit("ada", address(1)) && throttle.admit("Ada", address(1)));
         assert!(
-            !throttle.admit("ADA", address(1)),
+            throttle.admit_sign_in("ada", address(1)) && throttle.admit_sign_in("Ada", address(1))
+        );
+        assert!(
+            !throttle.admit_sign_in("ADA", address(1)),
             "one name from one address"
         );
         assert!(
-            throttle.admit("ada", address(2)),
+            throttle.admit_sign_in("ada", address(2)),
             "the person at another address"
         );
-        let admitted = (3..60).filter(|last| throttle.admit("ada", address(*last)));
+        let admitted = (3..60).filter(|last| throttle.admit_sign_in("ada", address(*last)));
         assert_eq!(
             admitted.count(),
             17,
             "one name from many addresses: 20 in all"
         );
         let admitted = (0..10)
-            .filter(|name| throttle.admit(&name.to_string(), address(200)))
+            .filter(|name| throttle.admit_sign_in(&name.to_string(), address(200)))
             .count();
         assert_eq!(admitted, 5, "many names from one address");
         let inside = |last| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
         let admitted = (0..10)
-            .filter(|name| throttle.admit(&format!("v6-{name}"), inside(*name)))
+            .filter(|name| throttle.admit_sign_in(&format!("v6-{name}"), inside(*name)))
             .count();
         assert_eq!(admitted, 5, "many addresses of one IPv6 network");
+        let admitted = (0..10)
+            .filter(|_| throttle.admit_message(address(201)))
+            .count();
+        assert_eq!(admitted, 3, "messages of one address");
+        assert!(throttle.admit_message(address(202)));
     }
 }

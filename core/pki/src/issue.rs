@@ -1,11 +1,15 @@
 //! Issuing certificates, through rcgen.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::SystemTime,
+};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData, SanType,
-    SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
+    NameConstraints, PublicKeyData, SanType, SignatureAlgorithm, SigningKey, SubjectPublicKeyInfo,
 };
 
 use crate::{Certificate, CertificateError, KeyUsage, Name, PrivateKey, PublicKey, oid};
@@ -110,6 +114,9 @@ pub struct Template {
     pub alternative_names: Vec<AlternativeName>,
     /// `None`: an end entity's. `Some(n)`: an authority's, with at most n authorities below it.
     pub authority: Option<u8>,
+    /// The only hosts that certificates below this authority may name (nameConstraints, RFC 5280, 4.2.1.10): DNS names with
+    /// what is below them, and addresses. Empty: any. Other kinds of names are not constrained.
+    pub permitted_hosts: Vec<AlternativeName>,
 }
 
 /// A certificate authority: a certificate and its key.
@@ -230,9 +237,51 @@ fn parameters(template: &Template) -> Result<CertificateParams, IssueError> {
         .iter()
         .map(subject_alt_name)
         .collect::<Result<_, rcgen::Error>>()?;
+    parameters.name_constraints = name_constraints(&template.permitted_hosts);
     parameters.use_authority_key_identifier_extension = true;
     parameters.key_identifier_method = KeyIdMethod::Sha256;
     Ok(parameters)
+}
+
+/// A kind of name that no subtree permits is unconstrained: addresses have to be excluded where only names are permitted, and
+/// the other way round.
+fn name_constraints(hosts: &[AlternativeName]) -> Option<NameConstraints> {
+    if hosts.is_empty() {
+        return None;
+    }
+    let permitted_subtrees: Vec<GeneralSubtree> = hosts
+        .iter()
+        .filter_map(|host| match host {
+            AlternativeName::Dns(name) => Some(GeneralSubtree::DnsName(name.clone())),
+            AlternativeName::Ip(address) => {
+                let bits = if address.is_ipv4() { 32 } else { 128 };
+                Some(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+                    *address, bits,
+                )))
+            }
+            AlternativeName::Email(_) | AlternativeName::Uri(_) => None,
+        })
+        .collect();
+    let names = permitted_subtrees
+        .iter()
+        .any(|subtree| matches!(subtree, GeneralSubtree::DnsName(_)));
+    let addresses = permitted_subtrees
+        .iter()
+        .any(|subtree| matches!(subtree, GeneralSubtree::IpAddress(_)));
+    let mut excluded_subtrees = Vec::new();
+    if !names {
+        excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
+    }
+    if !addresses {
+        let everything = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        excluded_subtrees.extend(
+            everything.map(|any| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(any, 0))),
+        );
+    }
+    Some(NameConstraints {
+        permitted_subtrees,
+        excluded_subtrees,
+    })
 }
 
 fn subject_alt_name(name: &AlternativeName) -> Result<SanType, rcgen::Error> {
@@ -313,6 +362,7 @@ mod tests {
             extended_key_usage: vec![ExtendedKeyUsage::ClientAuth],
             alternative_names: vec![AlternativeName::Dns("device.example".into())],
             authority,
+            permitted_hosts: Vec::new(),
         }
     }
 

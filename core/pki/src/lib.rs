@@ -32,6 +32,7 @@
 //!     extended_key_usage: Vec::new(),
 //!     alternative_names: Vec::new(),
 //!     authority: Some(0),
+//!     permitted_hosts: Vec::new(),
 //! };
 //! let authority = Authority::self_signed(PrivateKey::generate_p256()?, &root)?;
 //! let device = Template {
@@ -39,6 +40,7 @@
 //!     serial: SerialNumber::from_random([2; 16]),
 //!     key_usage: KeyUsage::DIGITAL_SIGNATURE,
 //!     authority: None,
+//!     permitted_hosts: Vec::new(),
 //!     ..root
 //! };
 //! let key = PrivateKey::generate_p256()?;

@@ -253,6 +253,7 @@ mod tests {
             extended_key_usage: Vec::new(),
             alternative_names: Vec::new(),
             authority: None,
+            permitted_hosts: Vec::new(),
         };
         let certificate = Authority::self_signed(key.clone(), &template)
             .unwrap()

@@ -27,16 +27,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Apple's production server, which MDM push certificates belong to: `api.push.apple.com`, port 443 (2197 is
-    /// the other port that Apple offers).
-    ///
-    /// # Errors
-    /// None for the arguments given here; the signature is that of [`Endpoint::new`].
-    pub fn production() -> Result<Endpoint, EndpointError> {
-        Endpoint::new("api.push.apple.com", 443, &Roots::WebPki)
-    }
-
-    /// A server at `host` (a DNS name or an IP address) and `port`.
+    /// A server at `host` (a DNS name or an IP address) and `port`. Apple's for MDM is `api.push.apple.com`, port 443 or 2197.
     ///
     /// # Errors
     /// A host that is neither, or roots that are no PEM certificates.
@@ -132,7 +123,6 @@ mod tests {
             let endpoint = Endpoint::new(host, 2197, &Roots::WebPki).unwrap();
             assert_eq!(endpoint.authority(), authority);
         }
-        assert!(Endpoint::production().is_ok());
     }
 
     #[test]

@@ -17,21 +17,8 @@ pub fn retry(failures: u32, jitter: u32) -> Duration {
     full.mul_f64(1.0 - off)
 }
 
-/// How long to wait for a device to connect after an accepted push before it is pushed to again, while it has work.
-///
-/// `pushes` counts the accepted pushes since the device was last heard of (1 after the first): 1 hour, 6 hours, then every
-/// 24 hours. APNs keeps the last notification for a device that is off, so more would only wake nobody more often.
-pub fn remind(pushes: u32) -> Duration {
-    let hours = match pushes {
-        0 | 1 => 1,
-        2 => 6,
-        _ => 24,
-    };
-    Duration::from_secs(hours * 3600)
-}
-
 /// How long APNs is asked to keep a notification for a device that it cannot reach. It keeps the last one a topic and
-/// device; longer than [`remind`]'s longest wait would gain nothing.
+/// device: enough for one that is off over night.
 pub const KEEP: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
@@ -50,13 +37,5 @@ mod tests {
         }
         assert_eq!(retry(1, 0), Duration::from_secs(2));
         assert_eq!(retry(u32::MAX, 0), LONGEST_RETRY);
-    }
-
-    #[test]
-    fn reminders_grow_to_a_day() {
-        assert_eq!(remind(1), Duration::from_secs(3600));
-        assert_eq!(remind(2), Duration::from_secs(6 * 3600));
-        assert_eq!(remind(3), remind(1000));
-        assert_eq!(remind(1000), KEEP);
     }
 }

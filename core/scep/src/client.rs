@@ -86,14 +86,6 @@ impl Authorities {
         })
     }
 
-    /// Whether one of the certificates has this fingerprint (SHA-256): how a client that was given one trusts the rest.
-    #[must_use]
-    pub fn contain(&self, fingerprint: &[u8]) -> bool {
-        self.all
-            .iter()
-            .any(|certificate| certificate.fingerprint() == fingerprint)
-    }
-
     /// All certificates, in the order in which they came.
     #[must_use]
     pub fn all(&self) -> &[Certificate] {
@@ -250,6 +242,7 @@ fn self_signed(
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: None,
+        permitted_hosts: Vec::new(),
     };
     Ok(Authority::self_signed(key.clone(), &template)?
         .certificate()

@@ -128,6 +128,7 @@ pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine,
         rates: Rates {
             per_name: configuration.enrollment.sign_ins_per_name,
             per_address: configuration.enrollment.sign_ins_per_address,
+            messages_per_address: configuration.limits.messages_per_address,
         },
         store,
     };

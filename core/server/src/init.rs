@@ -188,6 +188,8 @@ impl Init {
             &Template {
                 key_usage: AUTHORITY_USAGE,
                 authority: Some(0),
+                // Whoever gets hold of the root's key can impersonate this server to its devices, and no other.
+                permitted_hosts: self.hosts(),
                 ..self.template("Server Root", now, 10 * YEAR)
             },
         )?;
@@ -237,10 +239,12 @@ impl Init {
             extended_key_usage: Vec::new(),
             alternative_names: Vec::new(),
             authority: None,
+            permitted_hosts: Vec::new(),
         }
     }
 
-    fn tls_template(&self, now: SystemTime) -> Template {
+    /// What devices may call this server.
+    fn hosts(&self) -> Vec<AlternativeName> {
         let mut names = vec![match self.name.parse::<IpAddr>() {
             Ok(address) => AlternativeName::Ip(address),
             Err(_) => AlternativeName::Dns(self.name.clone()),
@@ -248,11 +252,15 @@ impl Init {
         if self.name == "localhost" {
             names.push(AlternativeName::Ip(IpAddr::from([127, 0, 0, 1])));
         }
+        names
+    }
+
+    fn tls_template(&self, now: SystemTime) -> Template {
         Template {
             subject: Name::new(&[(NameAttribute::CommonName, &self.name)]),
             key_usage: KeyUsage::DIGITAL_SIGNATURE,
             extended_key_usage: vec![ExtendedKeyUsage::ServerAuth],
-            alternative_names: names,
+            alternative_names: self.hosts(),
             ..self.template("TLS", now, TLS_LIFETIME)
         }
     }

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use axum::Router;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
     service::TowerToHyperService,
 };
 use rustls::{
@@ -24,7 +25,9 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -34,9 +37,9 @@ use crate::{http::Remote, secrets::FileError};
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long nothing may move on a connection.
+/// How long nothing may move on a connection, and how long it may carry no request.
 const IDLE: Duration = Duration::from_secs(60);
-/// How long requests under way may take once the server is told to stop.
+/// How long requests under way may take once their connection is to end.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Request heads: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
 const HEAD: usize = 64 * 1024;
@@ -112,7 +115,7 @@ pub(crate) async fn serve_devices(
 ) {
     let places = Arc::new(Semaphore::new(connections));
     let shares = Shares::default();
-    let graceful = GracefulShutdown::new();
+    let mut running = JoinSet::new();
     loop {
         let accepted = async {
             // The semaphore is never closed, so that there always comes a place.
@@ -121,6 +124,8 @@ pub(crate) async fn serve_devices(
         };
         let (place, stream, remote) = tokio::select! {
             () = told_to_stop(&mut stop) => break,
+            // Only to forget those that ended.
+            Some(_) = running.join_next() => continue,
             accepted = accepted => match accepted {
                 (Ok(place), Ok((stream, remote))) => (place, stream, remote),
                 (_, Err(error)) => {
@@ -135,36 +140,43 @@ pub(crate) async fn serve_devices(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let _share = share;
-            match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, remote, router, watcher, place).await,
+        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        running.spawn(async move {
+            let _held = (place, share);
+            match timeout(PATIENCE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => serve(stream, remote, router, stop).await,
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(FAREWELL, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some requests did not finish in time");
-    }
+    while running.join_next().await.is_some() {}
 }
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     remote: SocketAddr,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-    place: OwnedSemaphorePermit,
+    mut stop: watch::Receiver<bool>,
 ) {
-    let router = router.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Remote(remote.ip()));
-        request
-    });
+    let requests = Requests::default();
+    let service = {
+        let requests = requests.clone();
+        router
+            .map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Remote(remote.ip()));
+                request
+            })
+            .map_future(move |answer| {
+                let under_way = requests.one_more();
+                async move {
+                    let answer = answer.await;
+                    drop(under_way);
+                    answer
+                }
+            })
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -181,13 +193,59 @@ async fn serve(
     stream.set_read_timeout(Some(IDLE));
     stream.set_write_timeout(Some(IDLE));
     let stream = TokioIo::new(Box::pin(stream));
-    let connection = builder
-        .serve_connection(stream, TowerToHyperService::new(router))
-        .into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(service)));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Ok(ended),
+        () = told_to_stop(&mut stop) => Err("told to stop"),
+        // HTTP/2 has frames that are no requests: moving is not enough.
+        () = requests.none_for(IDLE) => Err("idle"),
+    };
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(reason) => {
+            connection.as_mut().graceful_shutdown();
+            let Ok(ended) = timeout(FAREWELL, connection).await else {
+                tracing::debug!(%remote, reason, "connection cut off");
+                return;
+            };
+            ended
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%remote, error, "connection ended");
     }
-    drop(place);
+}
+
+/// How many requests of a connection are under way.
+#[derive(Clone, Default)]
+struct Requests(Arc<watch::Sender<usize>>);
+
+/// One of them.
+struct UnderWay(Requests);
+
+impl Requests {
+    fn one_more(&self) -> UnderWay {
+        self.0.send_modify(|count| *count += 1);
+        UnderWay(self.clone())
+    }
+
+    /// Waits until there has been none for so long.
+    async fn none_for(&self, time: Duration) {
+        let mut count = self.0.subscribe();
+        loop {
+            // The sender lives as long as we do, so that neither wait fails.
+            let _ = count.wait_for(|count| *count == 0).await;
+            if timeout(time, count.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// Serves operators until `stop` turns true.
@@ -237,6 +295,24 @@ async fn pause_after(error: &io::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Time is tokio's, and paused: the test takes none.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_requests_is_given_up() {
+        let requests = Requests::default();
+        let start = tokio::time::Instant::now();
+        let given_up = tokio::spawn({
+            let requests = requests.clone();
+            async move { requests.none_for(IDLE).await }
+        });
+        tokio::time::sleep(IDLE / 2).await;
+        let under_way = requests.one_more();
+        tokio::time::sleep(IDLE * 10).await;
+        assert!(!given_up.is_finished(), "a request is under way");
+        drop(under_way);
+        given_up.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE * 11).as_secs());
+    }
 
     #[test]
     fn an_address_has_its_share_and_gives_it_back() {

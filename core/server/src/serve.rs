@@ -3,6 +3,8 @@
 use std::{io, path::Path, sync::Arc};
 
 use lanyard_pki::seal::SealingKey;
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -31,14 +33,12 @@ pub enum ServeError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The address or the socket is not free.
-    #[error(
-        "cannot listen on {at}: {error}; see server.listen and server.admin_socket in lanyard.toml"
-    )]
+    #[error("cannot listen on {at}; see server.listen and server.admin_socket in lanyard.toml")]
     Listen {
         /// Where.
         at: String,
         /// Why not.
-        error: io::Error,
+        source: io::Error,
     },
     /// A part of the server ended that never should.
     #[error("a part of the server ended by itself; see the log")]
@@ -53,8 +53,10 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`]
 pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeError> {
+    // Database, journal and socket are their owner's alone, wherever the configuration puts them.
+    umask(Mode::RWXG | Mode::RWXO);
     let configuration = Configuration::load(data)?;
-    let cannot_listen = |at: String| move |error| ServeError::Listen { at, error };
+    let cannot_listen = |at: String| move |source| ServeError::Listen { at, source };
 
     let address = configuration.server.listen;
     let listener = TcpListener::bind(address)
@@ -128,7 +130,16 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
 fn places(configured: usize) -> usize {
     const OTHERS: u64 = 128;
     let wanted = configured as u64 + OTHERS;
-    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit {
+        current: Some(most),
+        maximum,
+    };
+    let allowed = match current {
+        Some(current) if current < most && setrlimit(Resource::Nofile, raised).is_err() => current,
+        _ => most,
+    };
     if allowed < wanted {
         tracing::warn!(
             allowed,

@@ -12,11 +12,26 @@ use uuid::Uuid;
 use crate::entity::certificate::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::sessions::read_id;
+use crate::word::word_enum;
 use crate::{Store, StoreError};
 
-/// A certificate that is about to be recorded as issued.
+word_enum! {
+    /// What a certificate was issued for.
+    pub enum CertificatePurpose in "certificate" {
+        /// The interim identity of over-the-air enrollment, under which a device fetches its profile.
+        OtaInterim = "ota-interim",
+        /// The management identity.
+        Identity = "identity",
+        /// A management identity that followed another one.
+        Renewal = "renewal",
+        /// Something that is not for device management.
+        Other = "other",
+    }
+}
+
+/// A certificate on record, or about to be recorded as issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewCertificate {
+pub struct Certificate {
     /// SHA-256 of the DER, lower-case hex.
     pub fingerprint: String,
     /// Serial number, lower-case hex. Unique within its authority.
@@ -25,36 +40,11 @@ pub struct NewCertificate {
     pub authority: String,
     /// Its subject, for people to read.
     pub subject: String,
-    /// What it is for: `ota-interim`, `identity`, `renewal`, or what an endpoint for third parties calls it.
-    pub purpose: String,
-    /// The enrollment session that it came out of.
-    pub session_id: Option<Uuid>,
-    /// The UDID that it speaks for, where that is known at once.
-    pub device_id: Option<String>,
-    /// When it was signed.
-    pub issued_at: SystemTime,
-    /// When it ends.
-    pub not_after: SystemTime,
-    /// The certificate itself.
-    pub der: Vec<u8>,
-}
-
-/// A certificate on record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// SHA-256 of the DER, lower-case hex.
-    pub fingerprint: String,
-    /// Serial number, lower-case hex.
-    pub serial: String,
-    /// The authority that signed it.
-    pub authority: String,
-    /// Its subject, for people to read.
-    pub subject: String,
     /// What it is for.
-    pub purpose: String,
+    pub purpose: CertificatePurpose,
     /// The enrollment session that it came out of.
     pub session_id: Option<Uuid>,
-    /// The UDID that it speaks for.
+    /// The UDID that it speaks for, once that is known.
     pub device_id: Option<String>,
     /// When it was signed.
     pub issued_at: SystemTime,
@@ -72,7 +62,7 @@ pub struct IdentityRow {
     /// SHA-256 of the DER, lower-case hex.
     pub fingerprint: String,
     /// What it is for.
-    pub purpose: String,
+    pub purpose: CertificatePurpose,
     /// The enrollment session that it came out of.
     pub session_id: Option<Uuid>,
     /// The UDID that it speaks for.
@@ -83,9 +73,8 @@ pub struct IdentityRow {
     pub revoked_at: Option<SystemTime>,
 }
 
-/// What became of [`Store::bind_certificate`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BindOutcome {
+/// What became of [`bind`].
+pub(crate) enum BindOutcome {
     /// The certificate speaks for this device now.
     Bound,
     /// It did so already.
@@ -154,7 +143,7 @@ impl Store {
         row.map(|row| {
             Ok(IdentityRow {
                 fingerprint: row.fingerprint,
-                purpose: row.purpose,
+                purpose: CertificatePurpose::read(&row.purpose)?,
                 session_id: read_session_id(row.session_id)?,
                 device_id: row.enrollment_id,
                 not_after: from_millis(row.not_after),
@@ -162,22 +151,6 @@ impl Store {
             })
         })
         .transpose()
-    }
-
-    /// Ties a certificate to the device that presented it, once and for all.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Damaged`], [`StoreError::Database`].
-    pub async fn bind_certificate(
-        &self,
-        fingerprint: &str,
-        device_id: &str,
-    ) -> Result<BindOutcome, StoreError> {
-        let tx = self.begin().await?;
-        let outcome = bind(&tx, fingerprint, device_id).await?;
-        tx.commit().await?;
-        Ok(outcome)
     }
 
     /// Revokes a certificate from `now` on.
@@ -209,6 +182,7 @@ impl Store {
     }
 }
 
+/// Ties a certificate to the device that presented it, once and for all.
 pub(crate) async fn bind(
     tx: &DatabaseTransaction,
     fingerprint: &str,
@@ -231,21 +205,18 @@ pub(crate) async fn bind(
     })
 }
 
-pub(crate) async fn insert(
-    tx: &DatabaseTransaction,
-    new: &NewCertificate,
-) -> Result<(), StoreError> {
+pub(crate) async fn insert(tx: &DatabaseTransaction, new: &Certificate) -> Result<(), StoreError> {
     let row = Model {
         fingerprint: new.fingerprint.clone(),
         serial: new.serial.clone(),
         authority: new.authority.clone(),
         subject: new.subject.clone(),
-        purpose: new.purpose.clone(),
+        purpose: new.purpose.as_str().to_owned(),
         session_id: new.session_id.map(|id| id.to_string()),
         enrollment_id: new.device_id.clone(),
         issued_at: to_millis(new.issued_at),
         not_after: to_millis(new.not_after),
-        revoked_at: None,
+        revoked_at: new.revoked_at.map(to_millis),
         der: new.der.clone(),
     };
     Entity::insert(row.into_active_model())
@@ -275,7 +246,7 @@ impl TryFrom<Model> for Certificate {
             serial: row.serial,
             authority: row.authority,
             subject: row.subject,
-            purpose: row.purpose,
+            purpose: CertificatePurpose::read(&row.purpose)?,
             session_id: read_session_id(row.session_id)?,
             device_id: row.enrollment_id,
             issued_at: from_millis(row.issued_at),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use crate::certificates::{self, Certificate, NewCertificate};
+use crate::certificates::{self, Certificate};
 use crate::challenges::{Challenge, Spent, spend};
 use crate::entity::scep_transaction::Model;
 use crate::sessions::{self, SessionState};
@@ -40,7 +40,7 @@ pub struct NewIssuance {
     /// What authorised it.
     pub challenge: Challenge,
     /// The certificate.
-    pub certificate: NewCertificate,
+    pub certificate: Certificate,
     /// The session's step, if a session is behind it.
     pub session: Option<SessionStep>,
 }
@@ -50,7 +50,7 @@ pub struct NewIssuance {
 pub enum IssueOutcome {
     /// The certificate is on record and may be handed out.
     Issued,
-    /// This request was answered within the last 24 hours; hand out this certificate and forget the new one.
+    /// This request, with this challenge, was answered within the last 24 hours; hand out this certificate and forget the new one.
     AlreadyIssued(Box<Certificate>),
     /// This request was denied within the last hour; nothing changed.
     Denied {
@@ -97,7 +97,7 @@ impl Store {
         } = issuance;
         let tx = self.begin().await?;
         let known = lock(&tx, key, csr_sha256).await?;
-        if let Some(answer) = standing_answer(&tx, known.as_ref(), now).await? {
+        if let Some(answer) = standing_answer(&tx, known.as_ref(), &challenge.id, now).await? {
             return Ok(answer);
         }
         let spent_on_this = known.as_ref().is_some_and(|known| {
@@ -129,6 +129,7 @@ impl Store {
     }
 
     /// The certificate that this very request was given within the last 24 hours, if it was: a repetition needs no new decision.
+    /// With another challenge it is no repetition: that one may be somebody else's.
     ///
     /// # Errors
     ///
@@ -137,11 +138,12 @@ impl Store {
         &self,
         key: &TransactionKey,
         csr_sha256: &str,
+        challenge_id: &str,
         now: SystemTime,
     ) -> Result<Option<Certificate>, StoreError> {
         let known = self.find_transaction(key).await?;
         let same = known.filter(|known| known.csr_sha256 == csr_sha256);
-        match standing_answer(&self.reader, same.as_ref(), now).await? {
+        match standing_answer(&self.reader, same.as_ref(), challenge_id, now).await? {
             Some(IssueOutcome::AlreadyIssued(certificate)) => Ok(Some(*certificate)),
             _ => Ok(None),
         }
@@ -152,6 +154,7 @@ impl Store {
 async fn standing_answer(
     tx: &impl ConnectionTrait,
     known: Option<&Transaction>,
+    challenge_id: &str,
     now: SystemTime,
 ) -> Result<Option<IssueOutcome>, StoreError> {
     let Some(known) = known else {
@@ -163,7 +166,7 @@ async fn standing_answer(
             .map_or(true, |age| age < window)
     };
     match known.state {
-        TransactionState::Issued if within(REPLAY_WINDOW) => {
+        TransactionState::Issued if known.challenge_id == challenge_id && within(REPLAY_WINDOW) => {
             let fingerprint = known.fingerprint.as_deref().unwrap_or_default();
             let certificate = certificates::find(tx, fingerprint).await?;
             let certificate = certificate.ok_or_else(|| StoreError::Damaged {

@@ -35,7 +35,7 @@ mod users;
 mod word;
 
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
-pub use certificates::{BindOutcome, Certificate, IdentityRow, NewCertificate, RevokeOutcome};
+pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};
 pub use connect::Store;

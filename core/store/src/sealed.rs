@@ -1,19 +1,18 @@
 //! Columns with secrets: sealed on the way in, opened on the way out.
 
 use std::fmt;
-use std::ops::Deref;
 
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Store, StoreError};
 
-/// A secret that came out of the database: readable through [`Deref`], wiped when dropped, redacted in `Debug`.
+/// A secret that came out of the database: readable through [`expose`](Self::expose) alone, wiped when dropped, redacted in `Debug`.
 pub struct Unsealed<T: Zeroize>(Zeroizing<T>);
 
-impl<T: Zeroize> Deref for Unsealed<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
+impl<T: Zeroize> Unsealed<T> {
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &T {
         &self.0
     }
 }
@@ -68,7 +67,7 @@ impl Store {
         sealed: &[u8],
     ) -> Result<Unsealed<String>, StoreError> {
         let bytes = self.unseal(cell, sealed)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| StoreError::Damaged {
+        let text = std::str::from_utf8(bytes.expose()).map_err(|_| StoreError::Damaged {
             table: cell.table,
             what: format!("{} is not UTF-8", cell.context()),
         })?;

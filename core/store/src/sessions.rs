@@ -64,7 +64,7 @@ pub struct DeviceFacts {
     /// `PRODUCT`, as in `iPhone14,5`.
     pub product: Option<String>,
     /// `VERSION`, the build of the operating system.
-    pub os_version: Option<String>,
+    pub build: Option<String>,
     /// `IMEI`.
     pub imei: Option<String>,
     /// `MEID`.
@@ -180,7 +180,7 @@ impl Store {
             udid: None,
             serial: None,
             product: None,
-            os_version: None,
+            build: None,
             imei: None,
             meid: None,
             attestation: None,
@@ -299,7 +299,7 @@ impl Store {
             udid: Set(Some(device.udid)),
             serial: Set(device.serial),
             product: Set(device.product),
-            os_version: Set(device.os_version),
+            build: Set(device.build),
             imei: Set(device.imei),
             meid: Set(device.meid),
             attestation: Set(Some(facts.attestation)),
@@ -422,7 +422,7 @@ impl TryFrom<Model> for Session {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
-        let (serial, product, os_version) = (row.serial, row.product, row.os_version);
+        let (serial, product, build) = (row.serial, row.product, row.build);
         let (imei, meid) = (row.imei, row.meid);
         Ok(Self {
             id: read_id("enrollment_session", &row.id)?,
@@ -438,7 +438,7 @@ impl TryFrom<Model> for Session {
                 udid,
                 serial,
                 product,
-                os_version,
+                build,
                 imei,
                 meid,
             }),

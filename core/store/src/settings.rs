@@ -1,13 +1,12 @@
 //! What the server learnt and must remember.
 
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect,
 };
 
 use crate::enrollments::EnrollmentState;
 use crate::entity::enrollment;
-use crate::entity::setting::{ActiveModel, Column, Entity};
+use crate::entity::setting::{ActiveModel, Entity};
 use crate::sealed::Cell;
 use crate::{Store, StoreError};
 
@@ -21,30 +20,6 @@ const PROOF_TEXT: &[u8] = b"lanyard";
 const MAX_TOPICS: u64 = 16;
 
 impl Store {
-    /// The value of a setting, `None` when it was never set.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn setting(&self, key: &str) -> Result<Option<String>, StoreError> {
-        read(&self.reader, key).await
-    }
-
-    /// Sets a setting, whether or not it was set before.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn set_setting(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        let mut overwrite = OnConflict::column(Column::Key);
-        overwrite.update_column(Column::Value);
-        Entity::insert(row(key, value))
-            .on_conflict(overwrite)
-            .exec_without_returning(self.writer()?)
-            .await?;
-        Ok(())
-    }
-
     /// The push topics of every device that has not checked out, at most 16: a push certificate with another topic would lose
     /// those devices. Reads all enrollments, so it is for the start of a server, not for a request.
     ///

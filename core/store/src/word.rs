@@ -27,7 +27,7 @@ macro_rules! word_enum {
                     $($word => Ok(Self::$variant),)+
                     _ => Err($crate::StoreError::Damaged {
                         table: $table,
-                        what: format!("state {word:?} is not one of {}", [$($word),+].join(", ")),
+                        what: format!("{word:?} is not one of {}", [$($word),+].join(", ")),
                     }),
                 }
             }

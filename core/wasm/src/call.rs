@@ -23,12 +23,15 @@ pub(crate) struct CallState {
     limits: Arc<Limits>,
     host_calls: u64,
     verifications: u64,
+    /// The host's places for computing them.
+    pub(crate) verifying: Arc<Semaphore>,
 }
 
 impl CallState {
-    fn new(plugin: &Arc<str>, limits: &Arc<Limits>, decision: &Decision) -> Self {
+    fn new(called: &Callable, decision: &Decision) -> Self {
+        let limits = &called.limits;
         let log = Arc::new(Log::new(
-            Arc::clone(plugin),
+            Arc::clone(&called.plugin),
             decision.id.clone(),
             limits.log_bytes,
         ));
@@ -42,6 +45,7 @@ impl CallState {
             limits: Arc::clone(limits),
             host_calls: 0,
             verifications: 0,
+            verifying: Arc::clone(&called.verifying),
         }
     }
 
@@ -92,6 +96,7 @@ pub(crate) struct Callable {
     pub(crate) pre: DirectoryPluginPre<CallState>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) turns: Arc<Semaphore>,
+    pub(crate) verifying: Arc<Semaphore>,
 }
 
 impl Callable {
@@ -150,7 +155,7 @@ impl Callable {
     }
 
     fn store(&self, decision: &Decision) -> wasmtime::Result<Store<CallState>> {
-        let state = CallState::new(&self.plugin, &self.limits, decision);
+        let state = CallState::new(self, decision);
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.ceiling);
         store.set_fuel(self.limits.fuel)?;

@@ -124,8 +124,14 @@ impl secrets::HostSecret for CallState {
                 detail: refusal.to_string(),
             })
         })?;
-        // Off the executor's threads: twenty milliseconds of pure computing would hold up everybody else's requests.
-        Ok(tokio::task::spawn_blocking(move || verification.run(&secret)).await?)
+        let place = Arc::clone(&self.verifying).acquire_owned().await?;
+        // Off the executor's threads: twenty milliseconds of pure computing would hold up everybody else's requests. The place is
+        // held until the computing ends, which no deadline interrupts.
+        let verified = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            verification.run(&secret)
+        });
+        Ok(verified.await?)
     }
 
     async fn drop(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<()> {

@@ -1,7 +1,9 @@
 //! The engine that all plugins share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -19,6 +21,9 @@ pub struct Capacity {
     /// The largest component that is compiled, in bytes. Compiling cannot be interrupted, and takes seconds for a file that is made
     /// to be slow. Default 4 MiB.
     pub component_bytes: usize,
+    /// Uses of `secret.verify` that are computed at the same time, whosever they are; others wait. Each takes a processor, and up
+    /// to 64 MiB. Default 2.
+    pub verifications: usize,
 }
 
 impl Default for Capacity {
@@ -27,6 +32,7 @@ impl Default for Capacity {
             instances: 128,
             memory_bytes: 64 << 20,
             component_bytes: 4 << 20,
+            verifications: 2,
         }
     }
 }
@@ -44,6 +50,7 @@ pub struct PluginHost {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<CallState>,
     pub(crate) capacity: Capacity,
+    pub(crate) verifications: Arc<Semaphore>,
 }
 
 /// How long a plugin computes before other tasks of the same thread get their turn.
@@ -67,6 +74,7 @@ impl PluginHost {
         Ok(Self {
             engine,
             linker,
+            verifications: Arc::new(Semaphore::new(capacity.verifications)),
             capacity,
         })
     }

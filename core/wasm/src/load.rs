@@ -108,6 +108,7 @@ impl PluginHost {
             plugin: Arc::from(name),
             engine: self.engine.clone(),
             pre,
+            verifying: Arc::clone(&self.verifications),
             turns: Arc::new(Semaphore::new(limits.concurrent_calls)),
             limits: Arc::new(limits),
         };

@@ -9,8 +9,9 @@ use lanyard_policy::Secret;
 const LEAST_MEMORY: u32 = 7_168;
 /// Least memory times passes, in KiB: 7,168 KiB at five passes, from the same table.
 const LEAST_WORK: u64 = 35_840;
-/// Most memory of a hash, in KiB: a plugin may use this much of the host's, once for each call under way.
-const MOST_MEMORY: u32 = 262_144;
+/// Most memory of a hash, in KiB: what RFC 9106, 4, recommends where memory is scarce. It is the host's, once for each of
+/// [`Capacity::verifications`](crate::Capacity::verifications).
+const MOST_MEMORY: u32 = 65_536;
 /// Most memory times passes, in KiB: about a second of computing, which no deadline can interrupt.
 const MOST_WORK: u64 = 1_048_576;
 /// Most lanes. They are computed one after another, and cost no more than one.
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn a_hash_that_would_hold_up_the_host_is_refused() {
         for parameters in [
-            "m=262145,t=1,p=1",
+            "m=65537,t=1,p=1",
             "m=4294967295,t=4294967295,p=1",
             "m=65536,t=17,p=1",
             "m=65536,t=2,p=17",

@@ -238,10 +238,10 @@ impl Proofs<'_> {
             .await
             .map_err(|error| error.to_string())?;
         let target = target.ok_or("the database has no push tokens")?;
-        if Some(hex(&Digest::sha256(&target.token))) != state.token_sha256 {
+        if Some(hex(&Digest::sha256(target.token.expose()))) != state.token_sha256 {
             return Err("the device token in the database is not the device's".to_owned());
         }
-        if Some(target.push_magic.as_str()) != state.push_magic.as_deref() {
+        if Some(target.push_magic.expose().as_str()) != state.push_magic.as_deref() {
             return Err("the push magic in the database is not the device's".to_owned());
         }
         let unlock = store
@@ -249,13 +249,13 @@ impl Proofs<'_> {
             .await
             .map_err(|error| error.to_string())?;
         let unlock = unlock.ok_or("the database has no unlock token")?;
-        if unlock.as_slice() != state.model.unlock_token.expose() {
+        if unlock.expose().as_slice() != state.model.unlock_token.expose() {
             return Err("the unlock token in the database is not the device's".to_owned());
         }
         Ok(format!(
             "the database, unsealed, has the device's own device token ({} bytes), push magic and unlock token ({} bytes) for {USER}",
-            target.token.len(),
-            unlock.len()
+            target.token.expose().len(),
+            unlock.expose().len()
         ))
     }
 

@@ -18,6 +18,7 @@ use lanyard_device::{
     http::{Answer, Call, Client},
 };
 use lanyard_pki::Certificate;
+use lanyard_store::CertificatePurpose;
 use lanyard_tests::{
     openssl::openssl,
     site::{Site, USER},
@@ -103,7 +104,7 @@ async fn the_certificate_is_the_sessions(site: &Site, device: &Device, pem: &[u8
     let record = store.find_certificate(&fingerprint).await.unwrap().unwrap();
     assert_eq!(record.serial, hex(certificate.serial()));
     assert_eq!(record.der, certificate.der());
-    assert_eq!(record.purpose, "ota-interim");
+    assert_eq!(record.purpose, CertificatePurpose::OtaInterim);
     let shown = openssl(["x509", "-noout", "-serial"], pem).unwrap();
     let shown = String::from_utf8(shown).unwrap().to_lowercase();
     assert_eq!(shown.trim(), format!("serial={}", record.serial));

@@ -28,6 +28,7 @@ impl Chain {
             extended_key_usage: Vec::new(),
             alternative_names: Vec::new(),
             authority,
+            permitted_hosts: Vec::new(),
         };
         let root = template("root", Some(1), now + 24 * HOUR);
         let root = Authority::self_signed(key(), &root).unwrap();

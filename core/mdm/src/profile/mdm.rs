@@ -114,12 +114,6 @@ impl AccessRights {
     pub fn bits(self) -> u16 {
         self.0
     }
-
-    /// Whether the device would take `renewed` in the place of these rights: it must not gain any.
-    #[must_use]
-    pub fn may_become(self, renewed: Self) -> bool {
-        renewed.0 & !self.0 == 0
-    }
 }
 
 impl Capability {

@@ -40,6 +40,7 @@ fn template(name: &str, serial: u8, authority: Option<u8>) -> Template {
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority,
+        permitted_hosts: Vec::new(),
     }
 }
 

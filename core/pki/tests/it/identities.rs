@@ -33,6 +33,7 @@ pub(crate) fn template(subject: &str, serial: u8) -> Template {
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: None,
+        permitted_hosts: Vec::new(),
     }
 }
 

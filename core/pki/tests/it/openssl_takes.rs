@@ -1,7 +1,7 @@
 //! The `openssl` command line takes what is written here.
 
 use lanyard_pki::{
-    AlternativeName, Certificate, CertificationRequest, Digest, ExtendedKeyUsage, Name,
+    AlternativeName, Authority, Certificate, CertificationRequest, Digest, ExtendedKeyUsage, Name,
     NameAttribute, Template,
     cms::{self, Attribute, Cipher, Signer},
     oid,
@@ -9,7 +9,7 @@ use lanyard_pki::{
 
 use crate::{
     desk::{CONTENT, Desk},
-    identities::{EC, INTERMEDIATE, ROOT, RSA, at, template},
+    identities::{EC, INTERMEDIATE, ROOT, RSA, at, authority_template, template},
 };
 
 #[test]
@@ -131,6 +131,39 @@ fn it_accepts_the_chains_that_are_issued() {
     for expected in ["CA:TRUE, pathlen:1", "Certificate Sign, CRL Sign"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
+}
+
+#[test]
+fn it_refuses_hosts_that_an_authority_may_not_name() {
+    let desk = Desk::new();
+    let verifies = |permitted: &[AlternativeName], named: AlternativeName| {
+        let root = Template {
+            permitted_hosts: permitted.to_vec(),
+            ..authority_template("constrained", 7, 0)
+        };
+        let root = Authority::self_signed(EC.key.clone(), &root).unwrap();
+        let server = Template {
+            alternative_names: vec![named],
+            ..template("server", 8)
+        };
+        let server = root.danger_issue(&server, RSA.key.public_key()).unwrap();
+        desk.put("constrained.pem", root.certificate().to_pem());
+        desk.put("named.pem", server.to_pem());
+        let verified = desk.openssl("verify -x509_strict -CAfile constrained.pem named.pem");
+        if let Err(said) = &verified {
+            assert!(said.contains("subtree violation"), "{said}");
+        }
+        verified.is_ok()
+    };
+    let dns = |name: &str| AlternativeName::Dns(name.to_owned());
+    let ip = |last| AlternativeName::Ip([192, 0, 2, last].into());
+    let named = [dns("mdm.example")];
+    assert!(verifies(&named, dns("mdm.example")));
+    assert!(!verifies(&named, dns("bank.example")) && !verifies(&named, ip(1)));
+    let numbered = [ip(1)];
+    assert!(verifies(&numbered, ip(1)));
+    assert!(!verifies(&numbered, ip(2)) && !verifies(&numbered, dns("mdm.example")));
+    assert!(verifies(&[], dns("bank.example")) && verifies(&[], ip(2)));
 }
 
 #[test]

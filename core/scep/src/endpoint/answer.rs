@@ -41,6 +41,7 @@ impl Endpoint {
             extended_key_usage: profile.extended_key_usage.clone(),
             alternative_names: profile.alternative_names.clone(),
             authority: None,
+            permitted_hosts: Vec::new(),
         };
         self.authority
             .danger_issue(&template, request.csr.public_key())

@@ -201,6 +201,8 @@ pub struct Limits {
     pub mdm_bytes: usize,
     /// Connections at the same time.
     pub connections: usize,
+    /// SCEP and enrollment messages a minute from one address; an enrollment takes about six.
+    pub messages_per_address: NonZeroU32,
 }
 
 /// The reader of the standard library does not say what an address looks like.
@@ -289,6 +291,7 @@ impl Default for Limits {
             scep_bytes: 64 * 1024,
             mdm_bytes: 2 * 1024 * 1024,
             connections: 10_000,
+            messages_per_address: const { NonZeroU32::new(1200).expect("not zero") },
         }
     }
 }

@@ -250,7 +250,7 @@ async fn command(
         shown["result"] = command
             .result
             .as_ref()
-            .map(|result| String::from_utf8_lossy(result).into_owned())
+            .map(|result| String::from_utf8_lossy(result.expose()).into_owned())
             .into();
         shown
     });

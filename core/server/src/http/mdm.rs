@@ -33,7 +33,7 @@ pub(super) async fn connect(
     match shared.engine.connect(&body, signature_of(&headers)).await {
         Ok(Some(command)) => (
             [(header::CONTENT_TYPE, COMMAND_CONTENT_TYPE)],
-            command.to_vec(),
+            command.expose().clone(),
         )
             .into_response(),
         Ok(None) => StatusCode::OK.into_response(),

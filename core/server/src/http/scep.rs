@@ -1,7 +1,10 @@
 //! SCEP over HTTP (RFC 8894, 4). Clients are particular: content types letter by letter, 200 for every CertRep, no
 //! demands on their headers.
 
+use std::net::IpAddr;
+
 use axum::{
+    Extension,
     body::Bytes,
     extract::{RawQuery, State},
     http::{StatusCode, header},
@@ -10,9 +13,13 @@ use axum::{
 use lanyard_engine::PkiAnswer;
 use lanyard_scep::{Operation, QueryError, operation, pki_message, posted_operation};
 
-use super::{Shared, binary, refused};
+use super::{Remote, Shared, binary, refused};
 
-pub(super) async fn get(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn get(
+    State(shared): State<Shared>,
+    Extension(Remote(remote)): Extension<Remote>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let query = query.unwrap_or_default();
     match operation(&query) {
         Ok(Operation::GetCaCaps) => (
@@ -29,7 +36,7 @@ pub(super) async fn get(State(shared): State<Shared>, RawQuery(query): RawQuery)
                 .into_response()
         }
         Ok(Operation::PkiOperation) => match pki_message(&query) {
-            Ok(message) => pki_operation(&shared, &message).await,
+            Ok(message) => pki_operation(&shared, &message, remote).await,
             Err(error) => not_understood(&error),
         },
         Err(error) => not_understood(&error),
@@ -38,17 +45,18 @@ pub(super) async fn get(State(shared): State<Shared>, RawQuery(query): RawQuery)
 
 pub(super) async fn post(
     State(shared): State<Shared>,
+    Extension(Remote(remote)): Extension<Remote>,
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
     match posted_operation(&query.unwrap_or_default()) {
-        Ok(_) => pki_operation(&shared, &body).await,
+        Ok(_) => pki_operation(&shared, &body, remote).await,
         Err(error) => not_understood(&error),
     }
 }
 
-async fn pki_operation(shared: &Shared, message: &[u8]) -> Response {
-    match shared.engine.pki_operation(message).await {
+async fn pki_operation(shared: &Shared, message: &[u8], remote: IpAddr) -> Response {
+    match shared.engine.pki_operation(message, remote).await {
         Ok(PkiAnswer::CertRep(answer)) => binary("application/x-pki-message", answer),
         Ok(PkiAnswer::NotAMessage) => {
             (StatusCode::BAD_REQUEST, "not a pkiMessage\n").into_response()

@@ -19,7 +19,7 @@ pub(crate) struct Model {
     pub(crate) udid: Option<String>,
     pub(crate) serial: Option<String>,
     pub(crate) product: Option<String>,
-    pub(crate) os_version: Option<String>,
+    pub(crate) build: Option<String>,
     pub(crate) imei: Option<String>,
     pub(crate) meid: Option<String>,
     pub(crate) attestation: Option<Json>,

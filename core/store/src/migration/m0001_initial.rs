@@ -72,7 +72,7 @@ fn enrollment_session() -> TableCreateStatement {
         .col(text_null("udid"))
         .col(text_null("serial"))
         .col(text_null("product"))
-        .col(text_null("os_version"))
+        .col(text_null("build"))
         .col(text_null("imei"))
         .col(text_null("meid"))
         .col(json_null("attestation"))

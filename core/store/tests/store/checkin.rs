@@ -51,8 +51,8 @@ async fn the_first_tokens_enroll_a_device() {
     assert_eq!(enrolled.certificate, Some(certificate(1).fingerprint));
     assert!(enrolled.has_push_tokens && enrolled.has_unlock_token);
     let target = store.push_target(UDID).await.unwrap().unwrap();
-    assert_eq!(target.token.as_slice(), tokens(UDID).token);
-    assert_eq!(target.push_magic.as_str(), tokens(UDID).push_magic);
+    assert_eq!(target.token.expose().as_slice(), tokens(UDID).token);
+    assert_eq!(target.push_magic.expose().as_str(), tokens(UDID).push_magic);
     assert_eq!(target.topic, "com.apple.mgmt.External.1");
     assert!(!format!("{target:?}").contains("A1B2"));
 }
@@ -103,11 +103,11 @@ async fn what_a_token_update_leaves_out_stays() {
     store.token_update(bare, at(4)).await.unwrap();
 
     let unlock = store.unlock_token(UDID).await.unwrap().unwrap();
-    assert_eq!(Some(unlock.as_slice()), tokens(UDID).unlock_token);
+    assert_eq!(Some(unlock.expose().as_slice()), tokens(UDID).unlock_token);
     let enrollment = store.find_enrollment(UDID).await.unwrap().unwrap();
     assert_eq!(enrollment.awaiting_configuration, Some(true));
     let target = store.push_target(UDID).await.unwrap().unwrap();
-    assert_eq!(target.token.as_slice(), b"another token");
+    assert_eq!(target.token.expose().as_slice(), b"another token");
 }
 
 #[tokio::test]
@@ -122,9 +122,9 @@ async fn a_user_channel_never_touches_its_device() {
 
     assert_eq!(store.find_enrollment(UDID).await.unwrap().unwrap(), before);
     let device = store.push_target(UDID).await.unwrap().unwrap();
-    assert_eq!(device.token.as_slice(), tokens(UDID).token);
+    assert_eq!(device.token.expose().as_slice(), tokens(UDID).token);
     let user = store.push_target(&id).await.unwrap().unwrap();
-    assert_eq!(user.token.as_slice(), b"token of the user channel");
+    assert_eq!(user.token.expose().as_slice(), b"token of the user channel");
     assert!(store.unlock_token(&id).await.unwrap().is_none());
     let user = store.find_enrollment(&id).await.unwrap().unwrap();
     assert_eq!(user.device_id, UDID);

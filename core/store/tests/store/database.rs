@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
-    AuthenticateOutcome, AuthenticateRow, Challenge, EnqueueOutcome, EnrollmentFacts, IssueOutcome,
-    NewCertificate, NewCommand, NewIssuance, NewSession, Occasion, Store, TokenUpdate,
-    TokenUpdateOutcome, TransactionKey,
+    AuthenticateOutcome, AuthenticateRow, Certificate, CertificatePurpose, Challenge,
+    EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand, NewIssuance, NewSession, Occasion,
+    Store, TokenUpdate, TokenUpdateOutcome, TransactionKey,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -78,17 +78,18 @@ pub(crate) fn challenge(n: u32) -> Challenge {
     }
 }
 
-pub(crate) fn certificate(n: u32) -> NewCertificate {
-    NewCertificate {
+pub(crate) fn certificate(n: u32) -> Certificate {
+    Certificate {
         fingerprint: format!("{n:064x}"),
         serial: format!("{n:x}"),
         authority: "device".into(),
         subject: "CN=Lanyard device".into(),
-        purpose: "identity".into(),
+        purpose: CertificatePurpose::Identity,
         session_id: None,
         device_id: None,
         issued_at: at(0),
         not_after: at(31_536_000),
+        revoked_at: None,
         der: vec![0x30, 0x00],
     }
 }

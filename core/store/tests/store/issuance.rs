@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use lanyard_store::{
-    BindOutcome, DeferOutcome, DenyOutcome, IssueOutcome, NewIssuance, RevokeOutcome, SessionState,
-    SessionStep, StoreError, TransactionState,
+    CertificatePurpose, DeferOutcome, DenyOutcome, IssueOutcome, NewIssuance, Occasion,
+    RevokeOutcome, SessionState, SessionStep, StoreError, TransactionState,
 };
 use uuid::Uuid;
 
-use crate::database::{at, certificate, challenge, issuance, key, new_database, new_session};
+use crate::database::{
+    at, authenticate, certificate, challenge, issuance, key, new_database, new_session,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -64,13 +66,16 @@ async fn the_same_request_gets_the_same_certificate_for_a_day() {
         IssueOutcome::AlreadyIssued(_)
     ));
 
-    for (csr, seconds, stands) in [
-        ("csr-1", DAY - 1, true),
-        ("csr-1", DAY, false),
-        ("another", 1, false),
+    for (csr, challenge, seconds, stands) in [
+        ("csr-1", "challenge-1", DAY - 1, true),
+        ("csr-1", "challenge-1", DAY, false),
+        ("csr-1", "challenge-2", 1, false),
+        ("another", "challenge-1", 1, false),
     ] {
-        let standing = store.standing_certificate(&key(1), csr, at(seconds)).await;
-        assert_eq!(standing.unwrap().is_some(), stands, "{csr} at {seconds}");
+        let key = key(1);
+        let standing = store.standing_certificate(&key, csr, challenge, at(seconds));
+        let standing = standing.await.unwrap().is_some();
+        assert_eq!(standing, stands, "{csr}, {challenge} at {seconds}");
     }
 
     let later = store.issue(&retry, at(DAY)).await.unwrap();
@@ -81,6 +86,21 @@ async fn the_same_request_gets_the_same_certificate_for_a_day() {
     };
     let renewed = store.issue(&renewed, at(DAY)).await.unwrap();
     assert_eq!(renewed, IssueOutcome::Issued);
+}
+
+#[tokio::test]
+async fn a_new_challenge_is_no_repetition_and_gets_its_own_certificate() {
+    let store = new_database().await;
+    store.issue(&issuance(1), at(0)).await.unwrap();
+    let again = NewIssuance {
+        challenge: challenge(2),
+        certificate: certificate(2),
+        ..issuance(1)
+    };
+    let outcome = store.issue(&again, at(1)).await.unwrap();
+    assert_eq!(outcome, IssueOutcome::Issued);
+    let first = store.find_certificate(&certificate(1).fingerprint).await;
+    assert!(first.unwrap().is_some(), "the first one stays on record");
 }
 
 #[tokio::test]
@@ -214,23 +234,13 @@ async fn the_use_of_a_challenge_is_remembered_until_it_expires() {
 }
 
 #[tokio::test]
-async fn a_certificate_speaks_for_one_device() {
+async fn a_certificate_speaks_for_the_device_that_presents_it() {
     let store = new_database().await;
-    store.issue(&issuance(1), at(0)).await.unwrap();
+    authenticate(&store, "A", 1, Occasion::FreshEnrollment).await;
     let fingerprint = certificate(1).fingerprint;
-    let bind = |device_id| store.bind_certificate(&fingerprint, device_id);
-
-    assert_eq!(bind("A").await.unwrap(), BindOutcome::Bound);
-    assert_eq!(bind("A").await.unwrap(), BindOutcome::AlreadyBound);
-    let device_id = "A".to_owned();
-    let other = bind("B").await.unwrap();
-    assert_eq!(other, BindOutcome::BoundToAnother { device_id });
-    let unknown = store.bind_certificate("00", "A").await.unwrap();
-    assert_eq!(unknown, BindOutcome::Unknown);
-
     let identity = store.identity(&fingerprint).await.unwrap().unwrap();
     assert_eq!(identity.device_id.as_deref(), Some("A"));
-    assert_eq!(identity.purpose, "identity");
+    assert_eq!(identity.purpose, CertificatePurpose::Identity);
     assert_eq!(identity.not_after, at(31_536_000));
     assert_eq!(identity.revoked_at, None);
     assert_eq!(store.identity("00").await.unwrap(), None);

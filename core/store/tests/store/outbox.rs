@@ -25,7 +25,7 @@ async fn tokens_and_commands_each_ask_for_a_push() {
     // The earlier request stands: a device that waits does not wait longer because more was asked for.
     assert_eq!(pushes[0].due_at, at(2));
     let target = pushes[0].target.as_ref().unwrap();
-    assert_eq!(target.token.as_slice(), tokens(UDID).token);
+    assert_eq!(target.token.expose().as_slice(), tokens(UDID).token);
 }
 
 #[tokio::test]

@@ -79,7 +79,10 @@ async fn a_command_is_offered_until_it_is_answered() {
 
     let offered = store.next_command(UDID, false).await.unwrap().unwrap();
     assert_eq!(offered.summary.uuid, "a");
-    assert_eq!(offered.payload.as_slice(), command(UDID, "a").payload);
+    assert_eq!(
+        offered.payload.expose().as_slice(),
+        command(UDID, "a").payload
+    );
     assert!(offered.summary.bypass);
     let sent = store.mark_sent(UDID, "a", at(5)).await.unwrap();
     assert_eq!(sent, SentOutcome::Sent);
@@ -94,7 +97,10 @@ async fn a_command_is_offered_until_it_is_answered() {
     assert_eq!(done.summary.state, CommandState::Acknowledged);
     assert_eq!(done.summary.sent_at, Some(at(5)));
     assert_eq!(done.summary.completed_at, Some(at(6)));
-    assert_eq!(done.result.unwrap().as_slice(), b"<plist>done</plist>");
+    assert_eq!(
+        done.result.unwrap().expose().as_slice(),
+        b"<plist>done</plist>"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +128,10 @@ async fn the_first_final_answer_stands() {
     assert_eq!(command.summary.completed_at, Some(at(5)));
     let error = command.summary.error.as_deref();
     assert_eq!(error, Some("12021 unknown command"));
-    assert_eq!(command.result.unwrap().as_slice(), b"<plist>failed</plist>");
+    assert_eq!(
+        command.result.unwrap().expose().as_slice(),
+        b"<plist>failed</plist>"
+    );
     assert_eq!(command.summary.not_now_count, 0);
 }
 

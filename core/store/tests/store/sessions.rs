@@ -12,7 +12,7 @@ fn identification(udid: &str) -> Identification {
             udid: udid.into(),
             serial: Some("C39XXXXXXX".into()),
             product: Some("iPhone14,5".into()),
-            os_version: Some("22A100".into()),
+            build: Some("22A100".into()),
             imei: None,
             meid: None,
         },

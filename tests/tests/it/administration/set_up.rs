@@ -119,5 +119,7 @@ fn without_a_server_the_command_line_says_how_to_start_it() {
 #[test]
 fn the_socket_is_its_owners() {
     let site = running();
-    assert_eq!(mode(&site.data().join("admin.sock")), 0o600);
+    for file in ["admin.sock", "lanyard.db", "lanyard.db-wal"] {
+        assert_eq!(mode(&site.data().join(file)), 0o600, "{file}");
+    }
 }

@@ -83,12 +83,15 @@ async fn a_user_channel_has_its_own_tokens_and_queue() {
     assert_eq!(answer.status, 200);
     let after = store.push_target(udid).await.unwrap().unwrap();
     assert_eq!(
-        (&*after.token, &*after.push_magic),
-        (&*before.token, &*before.push_magic)
+        (after.token.expose(), after.push_magic.expose()),
+        (before.token.expose(), before.push_magic.expose())
     );
     let own = store.push_target(&channel).await.unwrap().unwrap();
     assert_eq!(
-        (&**own.token, own.push_magic.as_str()),
+        (
+            own.token.expose().as_slice(),
+            own.push_magic.expose().as_str()
+        ),
         (&[7; 32][..], "the user's")
     );
 

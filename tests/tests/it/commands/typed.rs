@@ -179,7 +179,7 @@ async fn a_command_of_another_type_goes_as_it_is() {
             .await
             .unwrap()
             .unwrap();
-        let sent = Value::from_reader_xml(&stored.payload[..])
+        let sent = Value::from_reader_xml(stored.payload.expose().as_slice())
             .unwrap()
             .into_dictionary()
             .unwrap();

@@ -21,9 +21,12 @@ async fn a_fresh_enrollment_leaves_the_one_before_behind() {
     let command = store.find_command(udid, &erase).await.unwrap().unwrap();
     assert_eq!(command.summary.state, CommandState::Cleared);
     let target = store.push_target(udid).await.unwrap().unwrap();
-    assert_eq!(target.push_magic.as_str(), after.magic().expose());
+    assert_eq!(target.push_magic.expose().as_str(), after.magic().expose());
     let unlock = store.unlock_token(udid).await.unwrap().unwrap();
-    assert_eq!(unlock.as_slice(), after.device.model.unlock_token.expose());
+    assert_eq!(
+        unlock.expose().as_slice(),
+        after.device.model.unlock_token.expose()
+    );
 
     // The identity of before is still valid, and speaks for this device no more: not even to begin again.
     by(&stage, "the identity of before", &before, before.identity()).await;

@@ -66,10 +66,13 @@ async fn expect_enrolled(stage: &Stage, journey: &Journey) {
     assert_eq!(enrollment.state, EnrollmentState::Enrolled);
     assert_eq!(enrollment.person_id, USER);
     let target = store.push_target(udid).await.unwrap().unwrap();
-    assert_eq!(target.push_magic.as_str(), journey.magic().expose());
+    assert_eq!(
+        target.push_magic.expose().as_str(),
+        journey.magic().expose()
+    );
     let unlock = store.unlock_token(udid).await.unwrap().unwrap();
     assert_eq!(
-        unlock.as_slice(),
+        unlock.expose().as_slice(),
         journey.device.model.unlock_token.expose()
     );
     let session = enrollment.session_id.unwrap();

@@ -223,6 +223,7 @@ fn imitation(of: &Identity) -> Identity {
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: None,
+        permitted_hosts: Vec::new(),
     };
     let key = PrivateKey::generate_rsa(2048).unwrap();
     let made = Authority::self_signed(key.clone(), &template).unwrap();

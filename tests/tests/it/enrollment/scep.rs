@@ -214,3 +214,24 @@ fn percent(text: &str, characters: &str) -> String {
         })
         .collect()
 }
+
+#[tokio::test]
+async fn an_address_that_sends_too_many_messages_is_put_off_before_they_are_read() {
+    let rate = ("LANYARD_LIMITS_MESSAGES_PER_ADDRESS", "5".to_owned());
+    let stage = Stage::with(&[rate]);
+    let mut journey = stage.newcomer();
+    journey.reach(&stage, Phase::Identify).await;
+    let client = journey.device.client.clone();
+    let payload = journey.interim_scep().clone();
+    for _ in 0..4 {
+        let answer = pki_operation(&client, &payload, b"not a message").await;
+        assert_eq!(answer.status, 400);
+    }
+    let answer = pki_operation(&client, &payload, b"not a message").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(
+        authorities(&client, &payload).await.all().len(),
+        2,
+        "what costs nothing is answered"
+    );
+}

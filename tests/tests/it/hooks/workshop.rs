@@ -121,7 +121,7 @@ impl Workshop {
     pub(super) async fn ask(&self, enrollment: &Enrollment<'_>) -> Answer {
         match self
             .engine
-            .pki_operation(enrollment.message())
+            .pki_operation(enrollment.message(), REMOTE)
             .await
             .unwrap()
         {
@@ -218,7 +218,7 @@ impl Managed<'_> {
         let signature = self.sign(&body);
         let answer = self.workshop.engine.connect(&body, Some(&signature)).await;
         let answer = answer.unwrap()?;
-        read_answer(&answer, Limits::default()).unwrap()
+        read_answer(answer.expose(), Limits::default()).unwrap()
     }
 
     async fn check_in(&self, body: &[u8]) {
@@ -323,6 +323,7 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey) -> Setup {
         rates: Rates {
             per_name: many,
             per_address: many,
+            messages_per_address: many,
         },
     }
 }
@@ -366,5 +367,6 @@ fn template(common_name: &str, key_usage: KeyUsage) -> Template {
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: None,
+        permitted_hosts: Vec::new(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) static SCEP: LazyLock<Endpoint> = LazyLock::new(|| {
         extended_key_usage: Vec::new(),
         alternative_names: Vec::new(),
         authority: Some(0),
+        permitted_hosts: Vec::new(),
     };
     let key = PrivateKey::generate_rsa(2048).unwrap();
     let authority = Authority::self_signed(key, &template).unwrap();
