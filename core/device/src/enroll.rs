@@ -1,6 +1,6 @@
 //! Over-the-air enrollment from the device's side, phase by phase.
 //!
-//! [`enroll()`] goes all the way and does on the way what the device was told to do wrong. Each phase is also a function of
+//! [`Managed::enroll`](crate::manage::Managed::enroll) goes all the way and does on the way what the device was told to do wrong. Each phase is also a function of
 //! [`Device`] by itself, with the message apart from its sending, so that a test can stop between any two, send something twice, or
 //! change it:
 //!
@@ -20,44 +20,23 @@ mod identify;
 mod install;
 mod sign_in;
 
-use std::fmt;
-
 use lanyard_mdm::{PushMagic, Sender, UnlockToken};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use check_in::Management;
 pub use error::{EnrollError, StepError};
 pub use identify::Identified;
 pub use install::{Delivered, EnrollmentProfile, decrypt};
-pub use sign_in::{Credentials, SignedIn};
+pub use sign_in::SignedIn;
+
+pub use crate::credentials::Credentials;
+pub use crate::management::Management;
+pub use crate::phase::Phase;
 
 use crate::apns::{Courier, Subscription};
 use crate::device::Device;
 use crate::factory::Identity;
 use crate::journal::{Journal, Status};
-use crate::manage::Managed;
 use crate::mischief::{Mischief, OTHER_UDID, Told};
-
-/// The phases of an enrollment, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// The person has signed in, and the device was asked who it is.
-    SignIn,
-    /// The device has said who it is.
-    Identify,
-    /// It has its first certificate.
-    InterimCertificate,
-    /// It has its profile, decrypted.
-    Profile,
-    /// It has the certificate that it is managed under.
-    IdentityCertificate,
-    /// The server has taken Authenticate.
-    Authenticate,
-    /// The server has taken TokenUpdate: the device is managed.
-    TokenUpdate,
-}
 
 /// An enrollment to make.
 pub struct Invitation<'a> {
@@ -83,35 +62,8 @@ pub(crate) struct Membership {
     pub(crate) subscription: Subscription,
 }
 
-/// Enrolls a device. Each phase is in the journal before the next one begins; so is the reason if one fails.
-///
-/// # Errors
-/// The phase that failed, and why.
-pub async fn enroll(
-    mut device: Device,
-    invitation: &Invitation<'_>,
-    mut journal: Journal,
-) -> Result<Managed, EnrollError> {
-    match go_through(&mut device, invitation, &mut journal).await {
-        Ok(tokens) => Ok(Managed::new(
-            device,
-            tokens,
-            journal,
-            invitation.told.clone(),
-        )),
-        Err(source) => {
-            let phase = Phase::after(journal.state.reached);
-            journal.state.status = Status::Failed;
-            journal.state.failure = Some(chain(&source));
-            if let Err(error) = journal.save(&device.model) {
-                tracing::warn!(%error, "the failure cannot be kept");
-            }
-            Err(EnrollError { phase, source })
-        }
-    }
-}
-
-async fn go_through(
+/// Goes through all phases. Each is in the journal before the next one begins.
+pub(crate) async fn go_through(
     device: &mut Device,
     invitation: &Invitation<'_>,
     journal: &mut Journal,
@@ -153,8 +105,9 @@ async fn go_through(
     let delivered = device
         .fetch_profile(&service.url, &message, &interim)
         .await?;
-    journal.write_profile(&delivered)?;
     let profile = delivered.profile;
+    let identifier = &profile.listed.identifier;
+    journal.write_profile(identifier, &delivered.document, &delivered.payloads)?;
     device.install(&profile)?;
     journal.write_anchors(device.client.anchors())?;
     journal.reach(Phase::Profile, &device.model, &profile.listed.identifier)?;
@@ -223,38 +176,6 @@ pub(crate) async fn send_tokens(
     journal.state.status = Status::Enrolled;
     journal.reach(Phase::TokenUpdate, &device.model, &management.topic)?;
     Ok(())
-}
-
-impl Phase {
-    const ALL: [Phase; 7] = [
-        Phase::SignIn,
-        Phase::Identify,
-        Phase::InterimCertificate,
-        Phase::Profile,
-        Phase::IdentityCertificate,
-        Phase::Authenticate,
-        Phase::TokenUpdate,
-    ];
-
-    /// The phase that a device is in which has come through this one.
-    fn after(reached: Option<Phase>) -> Phase {
-        let next = Phase::ALL.into_iter().find(|phase| Some(*phase) > reached);
-        next.unwrap_or(Phase::TokenUpdate)
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::SignIn => "phase 1 (sign-in)",
-            Phase::Identify => "phase 2 (device attributes)",
-            Phase::InterimCertificate => "SCEP (interim certificate)",
-            Phase::Profile => "phase 3 (encrypted profile)",
-            Phase::IdentityCertificate => "SCEP (identity certificate)",
-            Phase::Authenticate => "check-in (Authenticate)",
-            Phase::TokenUpdate => "check-in (TokenUpdate)",
-        })
-    }
 }
 
 /// An error with its causes, on one line.

@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::apns::Courier;
 use crate::device::Device;
-use crate::enroll::{Credentials, EnrollError, Invitation, StepError, enroll};
+use crate::enroll::{Credentials, EnrollError, Invitation, StepError};
 use crate::factory::{AuthorityError, Factory};
 use crate::http::Client;
 use crate::journal::{Journal, JournalError};
@@ -165,7 +165,7 @@ impl Fleet {
                 courier: &self.courier,
                 told: &self.told,
             };
-            Ok(enroll(device, &invitation, journal).await?)
+            Ok(Managed::enroll(device, &invitation, journal).await?)
         };
         enrolled.await.map_err(|reason| Failure {
             device: udid,

@@ -22,11 +22,12 @@ use lanyard_pki::{Certificate, CertificateError, Digest, KeyError, PrivateKey};
 use serde::{Deserialize, Serialize};
 
 use crate::certificates::{AuthorityError, write_certificates, write_key};
-use crate::enroll::{Delivered, Management, Phase};
 use crate::factory::Identity;
 use crate::file::{self, Readers};
 use crate::hex;
+use crate::management::Management;
 use crate::model::Model;
+use crate::phase::Phase;
 
 const STATE: &str = "state.json";
 
@@ -240,11 +241,17 @@ impl Journal {
         )?)
     }
 
-    pub(crate) fn write_profile(&mut self, delivered: &Delivered) -> Result<(), JournalError> {
-        self.state.enrollment_profile = Some(delivered.profile.listed.identifier.clone());
+    /// The profile of this identifier: as it came, and what was encrypted in it.
+    pub(crate) fn write_profile(
+        &mut self,
+        identifier: &str,
+        document: &[u8],
+        payloads: &[u8],
+    ) -> Result<(), JournalError> {
+        self.state.enrollment_profile = Some(identifier.to_owned());
         for (name, contents) in [
-            ("enrollment.mobileconfig", &*delivered.document),
-            ("payloads.plist", &**delivered.payloads),
+            ("enrollment.mobileconfig", document),
+            ("payloads.plist", payloads),
         ] {
             let path = self.folder.join(name);
             file::replace(&path, contents, Readers::Owner)

@@ -21,6 +21,7 @@
 
 pub mod apns;
 mod certificates;
+mod credentials;
 pub mod device;
 pub mod enroll;
 pub mod factory;
@@ -30,7 +31,9 @@ mod hex;
 pub mod http;
 pub mod journal;
 pub mod manage;
+mod management;
 pub mod mischief;
 pub mod model;
+mod phase;
 mod tls;
 pub mod trust;

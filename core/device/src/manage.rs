@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 use crate::apns::{Courier, Subscription};
 use crate::device::Device;
-use crate::enroll::{self, Management, Membership, StepError, chain};
+use crate::enroll::{
+    self, EnrollError, Invitation, Management, Membership, Phase, StepError, chain,
+};
 use crate::factory::Identity;
 use crate::http::{Answer, Client};
 use crate::journal::{Journal, JournalError, State, Status};
@@ -77,20 +79,31 @@ enum Work {
 }
 
 impl Managed {
-    pub(crate) fn new(
-        device: Device,
-        membership: Membership,
-        journal: Journal,
-        told: Told,
-    ) -> Managed {
-        Managed {
-            device,
-            membership,
-            journal,
-            told,
-            unsent: None,
-            settled: 0,
-            lost_a_command: false,
+    /// Enrolls a device. Each phase is in the journal before the next one begins; so is the reason if one fails.
+    ///
+    /// # Errors
+    /// The phase that failed, and why.
+    pub async fn enroll(
+        mut device: Device,
+        invitation: &Invitation<'_>,
+        mut journal: Journal,
+    ) -> Result<Managed, EnrollError> {
+        match enroll::go_through(&mut device, invitation, &mut journal).await {
+            Ok(membership) => Ok(Managed::new(
+                device,
+                membership,
+                journal,
+                invitation.told.clone(),
+            )),
+            Err(source) => {
+                let phase = Phase::after(journal.state.reached);
+                journal.state.status = Status::Failed;
+                journal.state.failure = Some(chain(&source));
+                if let Err(error) = journal.save(&device.model) {
+                    tracing::warn!(%error, "the failure cannot be kept");
+                }
+                Err(EnrollError { phase, source })
+            }
         }
     }
 
@@ -128,6 +141,18 @@ impl Managed {
             magic: PushMagic::new(magic.as_str()),
         };
         Ok(Managed::new(device, membership, journal, told))
+    }
+
+    fn new(device: Device, membership: Membership, journal: Journal, told: Told) -> Managed {
+        Managed {
+            device,
+            membership,
+            journal,
+            told,
+            unsent: None,
+            settled: 0,
+            lost_a_command: false,
+        }
     }
 
     /// The device.

@@ -8,7 +8,7 @@ use lanyard_mdm::Challenge;
 use lanyard_mdm::ota::DeviceAttributes;
 use lanyard_mdm::profile::ScepPayload;
 
-use crate::enroll::Credentials;
+use crate::credentials::Credentials;
 
 /// One thing to do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

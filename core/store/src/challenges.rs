@@ -9,7 +9,6 @@ use sea_orm::{
 
 use crate::entity::challenge_use;
 use crate::instant::to_millis;
-use crate::transactions::TransactionKey;
 use crate::{Store, StoreError, page};
 
 /// The single-use authorisation that a request carries.
@@ -57,11 +56,11 @@ pub(crate) enum Spent {
     Before,
 }
 
+/// Spends a challenge on the request that `used_by` names.
 pub(crate) async fn spend(
     tx: &DatabaseTransaction,
     challenge: &Challenge,
-    key: &TransactionKey,
-    csr_sha256: &str,
+    used_by: String,
     now: SystemTime,
 ) -> Result<Spent, StoreError> {
     let used = challenge_use::Entity::find_by_id(challenge.id.clone())
@@ -70,14 +69,9 @@ pub(crate) async fn spend(
     if used.is_some() {
         return Ok(Spent::Before);
     }
-    let TransactionKey {
-        endpoint,
-        transaction_id,
-        signer_spki,
-    } = key;
     let row = challenge_use::Model {
         id: challenge.id.clone(),
-        used_by: format!("{endpoint}/{transaction_id}/{signer_spki}/{csr_sha256}"),
+        used_by,
         used_at: to_millis(now),
         expires_at: to_millis(challenge.expires_at),
     };

@@ -103,7 +103,9 @@ impl Store {
         let spent_on_this = known.as_ref().is_some_and(|known| {
             known.state == TransactionState::Pending && known.challenge_id == challenge.id
         });
-        if !spent_on_this && spend(&tx, challenge, key, csr_sha256, now).await? == Spent::Before {
+        if !spent_on_this
+            && spend(&tx, challenge, key.request(csr_sha256), now).await? == Spent::Before
+        {
             return Ok(IssueOutcome::ChallengeUsed);
         }
         if let Some(step) = session

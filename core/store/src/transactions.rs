@@ -41,6 +41,18 @@ pub struct TransactionKey {
     pub signer_spki: String,
 }
 
+impl TransactionKey {
+    /// The name of one request of it.
+    pub(crate) fn request(&self, csr_sha256: &str) -> String {
+        let Self {
+            endpoint,
+            transaction_id,
+            signer_spki,
+        } = self;
+        format!("{endpoint}/{transaction_id}/{signer_spki}/{csr_sha256}")
+    }
+}
+
 /// A SCEP transaction on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -104,7 +116,7 @@ impl Store {
             Some(TransactionState::Pending) => return Ok(DeferOutcome::AlreadyPending),
             Some(TransactionState::Denied) | None => {}
         }
-        if spend(&tx, challenge, key, csr_sha256, now).await? == Spent::Before {
+        if spend(&tx, challenge, key.request(csr_sha256), now).await? == Spent::Before {
             return Ok(DeferOutcome::ChallengeUsed);
         }
         let row = Model {

@@ -4,8 +4,9 @@ use std::fs;
 
 use lanyard_device::{
     apns::Courier,
-    enroll::{Credentials, Invitation, enroll},
+    enroll::{Credentials, Invitation},
     journal::Journal,
+    manage::Managed,
     mischief::Told,
 };
 use lanyard_tests::{
@@ -102,7 +103,7 @@ async fn a_device_is_enrolled_for_a_person_of_the_plugin() {
         courier: &courier,
         told: &Told::default(),
     };
-    enroll(device, &invitation, journal).await.unwrap();
+    Managed::enroll(device, &invitation, journal).await.unwrap();
     let device = site.lanyard_json(&["device", "show", &udid]).unwrap();
     assert_eq!(device["state"], "enrolled");
     let ada = serde_json::json!({ "directory": "school", "id": "ada", "name": "Ada Lovelace" });

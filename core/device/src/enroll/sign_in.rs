@@ -1,29 +1,17 @@
 //! Phase 1: the person signs in, and the device is asked who it is.
 
-use std::fmt;
 use std::time::SystemTime;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use lanyard_mdm::document::Limits;
 use lanyard_mdm::ota::ProfileService;
 use lanyard_mdm::profile::CONTENT_TYPE;
 use lanyard_mdm::signed::{self, SignedDocument};
-use zeroize::Zeroizing;
 
-use super::StepError;
+use super::{Credentials, StepError};
 use crate::device::Device;
 use crate::http::{Answer, Call};
 use crate::trust;
-
-/// What the person types.
-#[derive(Clone)]
-pub struct Credentials {
-    /// The name.
-    pub user: String,
-    password: Zeroizing<String>,
-}
 
 /// Phase 1 is done.
 #[derive(Debug, Clone)]
@@ -32,28 +20,6 @@ pub struct SignedIn {
     pub service: ProfileService,
     /// The document as it came, signed.
     pub document: Vec<u8>,
-}
-
-impl Credentials {
-    /// Takes a name and a password over.
-    #[must_use]
-    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Credentials {
-        Credentials {
-            user: user.into(),
-            password: Zeroizing::new(password.into()),
-        }
-    }
-
-    fn basic(&self) -> Zeroizing<String> {
-        let pair = Zeroizing::new(format!("{}:{}", self.user, *self.password));
-        Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({:?}, <redacted>)", self.user)
-    }
 }
 
 impl Device {

@@ -5,7 +5,7 @@ use std::path::Path;
 use lanyard_device::apns::{Courier, Settings, Simulator};
 use lanyard_device::device::Device;
 use lanyard_device::enroll::{
-    Credentials, EnrollError, EnrollmentProfile, Invitation, Phase, StepError, decrypt, enroll,
+    Credentials, EnrollError, EnrollmentProfile, Invitation, Phase, StepError, decrypt,
 };
 use lanyard_device::factory::Identity;
 use lanyard_device::http::Client;
@@ -75,7 +75,7 @@ impl Surroundings {
             told: &told,
         };
         let journal = Journal::begin(&self.devices(), &device.model, |_| {}).unwrap();
-        enroll(device, &invitation, journal).await
+        Managed::enroll(device, &invitation, journal).await
     }
 
     pub(crate) fn devices(&self) -> std::path::PathBuf {

@@ -3,7 +3,7 @@
 
 use http::header::AUTHORIZATION;
 use lanyard_device::{
-    enroll::{EnrollError, Invitation, Phase, StepError, enroll},
+    enroll::{EnrollError, Invitation, Phase, StepError},
     http::Call,
     journal::Journal,
     manage::Managed,
@@ -73,7 +73,7 @@ async fn attempt(stage: &Stage, mischief: Mischief) -> Result<Managed, EnrollErr
         courier: stage.courier(),
         told: &Told::new([mischief]),
     };
-    enroll(device, &invitation, journal).await
+    Managed::enroll(device, &invitation, journal).await
 }
 
 #[tokio::test]
