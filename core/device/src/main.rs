@@ -2,14 +2,14 @@
 
 mod devices;
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
-use lanyard_device::apns::{Settings, Simulator};
+use lanyard_device::apns::{Settings, Simulator, read_announcement};
 use lanyard_device::factory::Factory;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,12 +32,12 @@ enum Command {
         /// Where its certificates, tokens, record and apns.json are kept.
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
-        /// Where MDM servers connect.
-        #[arg(long, value_name = "ADDR", default_value_t = any_port())]
-        listen: SocketAddr,
-        /// Where devices connect.
-        #[arg(long, value_name = "ADDR", default_value_t = any_port())]
-        device_listen: SocketAddr,
+        /// Where MDM servers connect; without it, where they did when it last ran in DIR, or on a free port.
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Where devices connect; without it, as for MDM servers.
+        #[arg(long, value_name = "ADDR")]
+        device_listen: Option<SocketAddr>,
     },
     /// Make the throw-away chain that issues factory identities, if there is none yet.
     Factory {
@@ -61,6 +61,7 @@ async fn main() -> ExitCode {
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let done = match Arguments::parse().command {
@@ -69,10 +70,15 @@ async fn main() -> ExitCode {
             listen,
             device_listen,
         } => {
+            let before = read_announcement(&dir).ok();
             run_apns(Settings {
+                listen: listen
+                    .or(before.as_ref().map(|before| before.push_address))
+                    .unwrap_or_else(any_port),
+                device_listen: device_listen
+                    .or(before.map(|before| before.device_address))
+                    .unwrap_or_else(any_port),
                 directory: dir,
-                listen,
-                device_listen,
             })
             .await
         }
@@ -95,6 +101,12 @@ async fn run_apns(settings: Settings) -> Result<(), Failure> {
     say(&format!(
         "simulated APNs: push {}, devices {}, topic {}",
         announcement.push_address, announcement.device_address, announcement.topic
+    ))?;
+    say(&format!(
+        "for lanyard.toml:\n\n[push]\ncertificate = {:?}\nhost = \"localhost\"\nport = {}\nroots = {:?}\n",
+        announcement.push_certificate,
+        announcement.push_address.port(),
+        announcement.ca
     ))?;
     stopped().await?;
     simulator.stop().await;

@@ -1,11 +1,11 @@
 //! What operators do: persons, devices, commands.
 
-use lanyard_commands::{ClearPasscode, Command, CommandError, UnlockToken};
+use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
     document::{self, Limits},
 };
-use lanyard_policy::{CommandRequest, Secret};
+use lanyard_policy::{Attestation, CommandRequest, Occurrence, Secret};
 use lanyard_store::{
     AddUserOutcome, CancelOutcome, CheckOutOutcome, CommandSummary, EnqueueOutcome, Enrollment,
     NewCommand, ScheduleOutcome, StoreError, User, UserChange,
@@ -13,7 +13,7 @@ use lanyard_store::{
 use plist::Dictionary;
 use uuid::Uuid;
 
-use crate::{Engine, PasswordError, hash_password, profiles::stable_uuid, refusal::chain};
+use crate::{Engine, PasswordError, Refusal, hash_password, profiles::stable_uuid, refusal::chain};
 
 /// Who a command comes from that no hook issued.
 const OPERATOR: &str = "operator";
@@ -27,6 +27,17 @@ pub(crate) enum Issued {
     Queued(String),
     /// It was queued before, by the same wish.
     Before,
+}
+
+/// A command that an operator sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its CommandUUID.
+    pub uuid: Uuid,
+    /// Whether the catalogue knows it, so that its keys were looked at.
+    pub checked: bool,
+    /// Whether the device is woken for it; without a push certificate it waits until the device connects by itself.
+    pub wakes: bool,
 }
 
 /// What an operator wants of a person is not done.
@@ -74,6 +85,12 @@ pub enum CommandRefused {
         "the device {0} never sent an unlock token, so its passcode cannot be cleared from here"
     )]
     NoUnlockToken(String),
+    /// There is nothing to wake it with.
+    #[error("the device {0} cannot be woken: it has left no push tokens, or has checked out")]
+    NotReachable(String),
+    /// Nobody can be woken.
+    #[error("no device can be woken: [push] in lanyard.toml names no push certificate")]
+    NoPush,
     /// No such command.
     #[error("there is no command {0}")]
     UnknownCommand(String),
@@ -88,6 +105,9 @@ pub enum CommandRefused {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
+    /// What happened could not be noted for those who hear of it.
+    #[error(transparent)]
+    Failed(#[from] Refusal),
 }
 
 impl Engine {
@@ -169,6 +189,22 @@ impl Engine {
         self.store().list_enrollments(after, limit).await
     }
 
+    /// Who vouched for the device when it enrolled, if that is still on record.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn attestation(
+        &self,
+        device: &Enrollment,
+    ) -> Result<Option<Attestation>, StoreError> {
+        let Some(session) = device.session_id else {
+            return Ok(None);
+        };
+        let session = self.store().find_session(session).await?;
+        let attestation = session.and_then(|session| session.attestation);
+        Ok(attestation.and_then(|attestation| serde_json::from_value(attestation).ok()))
+    }
+
     /// One enrollment.
     ///
     /// # Errors
@@ -182,8 +218,14 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn release_device(&self, device: &str) -> Result<(), CommandRefused> {
-        match self.store().check_out(device, None, self.now()).await? {
+        let now = self.now();
+        let released = Occurrence::CheckedOut {
+            enrollment: device.to_owned(),
+        };
+        let store = self.noting(released, now)?;
+        match store.check_out(device, None, now).await? {
             CheckOutOutcome::CheckedOut | CheckOutOutcome::AlreadyCheckedOut => {
+                self.0.outbox.notify_one();
                 tracing::info!(enrollment = device, "released by an operator");
                 Ok(())
             }
@@ -222,7 +264,8 @@ impl Engine {
     }
 
     /// Queues a command for a device and wakes it. `request` is what stands under `Command`: `RequestType` and its keys. A
-    /// ClearPasscode without an unlock token gets the one that the device left. The answer is the CommandUUID.
+    /// ClearPasscode without an unlock token gets the one that the device left. With `unchecked`, a command of the catalogue goes as
+    /// it is, too.
     ///
     /// # Errors
     /// [`CommandRefused`]
@@ -230,19 +273,26 @@ impl Engine {
         &self,
         device: &str,
         request: &Dictionary,
-    ) -> Result<Uuid, CommandRefused> {
+        unchecked: bool,
+    ) -> Result<Sent, CommandRefused> {
         let command = if needs_unlock_token(request) {
             let token = self.store().unlock_token(device).await?;
             let token = token.ok_or_else(|| CommandRefused::NoUnlockToken(device.to_owned()))?;
             Command::from(ClearPasscode {
                 unlock_token: UnlockToken::new(token.expose().clone())?,
             })
+        } else if unchecked {
+            RawCommand::from_dictionary(request.clone())?.into()
         } else {
             Command::from_dictionary(request)?
         };
         let uuid = Uuid::new_v4();
         match self.enqueue(device, uuid, &command, OPERATOR).await? {
-            EnqueueOutcome::Queued { .. } => Ok(uuid),
+            EnqueueOutcome::Queued { .. } => Ok(Sent {
+                uuid,
+                checked: !matches!(command, Command::Raw(_)),
+                wakes: self.setup().push.is_some(),
+            }),
             EnqueueOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
             }
@@ -349,12 +399,15 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
+        if self.setup().push.is_none() {
+            return Err(CommandRefused::NoPush);
+        }
         match self.store().schedule_push(device, self.now()).await? {
             ScheduleOutcome::Scheduled => {
                 self.0.outbox.notify_one();
                 Ok(())
             }
-            ScheduleOutcome::NotReachable => Err(CommandRefused::CheckedOut(device.to_owned())),
+            ScheduleOutcome::NotReachable => Err(CommandRefused::NotReachable(device.to_owned())),
             ScheduleOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
             }

@@ -104,7 +104,9 @@ impl Engine {
             AuthenticateOutcome::Superseded => Err(Refusal::bad_request(format!(
                 "{id}: the identity certificate is older than the one that the device has now"
             ))),
-            outcome => {
+            outcome @ (AuthenticateOutcome::Created
+            | AuthenticateOutcome::Restarted { .. }
+            | AuthenticateOutcome::Renewed) => {
                 tracing::info!(enrollment = %id, session = %session.id, ?outcome, "Authenticate");
                 Ok(())
             }
@@ -172,7 +174,7 @@ impl Engine {
             TokenUpdateOutcome::UnknownDevice => Err(Refusal::bad_request(format!(
                 "{id}: TokenUpdate before Authenticate"
             ))),
-            outcome => {
+            outcome @ (TokenUpdateOutcome::First | TokenUpdateOutcome::Refreshed) => {
                 tracing::info!(enrollment = %id, ?outcome, "TokenUpdate");
                 self.0.outbox.notify_one();
                 Ok(())
@@ -199,7 +201,7 @@ impl Engine {
             CheckOutOutcome::Unknown => Err(Refusal::bad_request(format!(
                 "{id}: CheckOut of an unknown channel"
             ))),
-            outcome => {
+            outcome @ (CheckOutOutcome::CheckedOut | CheckOutOutcome::AlreadyCheckedOut) => {
                 tracing::info!(enrollment = %id, ?outcome, "CheckOut");
                 Ok(())
             }

@@ -101,12 +101,16 @@ impl Engine {
             .await?
         {
             IdentifyOutcome::Identified { .. } => {
-                tracing::info!(session = %id, udid = device.udid, ?attestation, "device identified (phase 2)");
+                let attested = policy_attestation(&attestation);
+                tracing::info!(session = %id, udid = device.udid, %attested, "device identified (phase 2)");
                 Ok(profile)
             }
-            outcome => Err(Refusal::bad_request(format!(
-                "session {id}: the challenge was used before ({outcome:?})"
+            IdentifyOutcome::AlreadyIdentified { .. } => Err(Refusal::bad_request(format!(
+                "session {id}: the challenge was used before"
             ))),
+            outcome @ (IdentifyOutcome::Moved { .. } | IdentifyOutcome::Unknown) => Err(
+                Refusal::bad_request(format!("session {id}: it changed meanwhile ({outcome:?})")),
+            ),
         }
     }
 
@@ -240,9 +244,9 @@ impl Engine {
                 tracing::info!(session = %id, udid, "encrypted profile delivered (phase 3)");
                 Ok(profile)
             }
-            outcome => Err(Refusal::bad_request(format!(
-                "session {id}: the profile was delivered before ({outcome:?})"
-            ))),
+            outcome @ (Transition::Moved { .. } | Transition::Unknown) => Err(
+                Refusal::bad_request(format!("session {id}: it changed meanwhile ({outcome:?})")),
+            ),
         }
     }
 

@@ -17,7 +17,7 @@
 //! | what operators do | `administration` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
-//! Every method follows design's way of a request: bytes become a typed request, hooks are asked with no transaction open,
+//! Every method goes the same way: bytes become a typed request, hooks are asked with no transaction open,
 //! the outcome is committed in one transaction that compares what was read, and only then is the answer written.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -52,7 +52,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use administration::{CommandRefused, UserRefused};
+pub use administration::{CommandRefused, Sent, UserRefused};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;
 pub use issuance::PkiAnswer;

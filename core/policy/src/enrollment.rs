@@ -1,5 +1,7 @@
 //! Hook point *enrollment-approval*: may this person enroll this device?
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,17 @@ pub enum Attestation {
     },
 }
 
+/// In words: `by Apple`.
+impl fmt::Display for Attestation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Apple => f.write_str("by Apple"),
+            Self::Other { root_sha256 } => write!(f, "by the root {root_sha256}"),
+            Self::None { reason } => write!(f, "by nobody: {reason}"),
+        }
+    }
+}
+
 /// Whether the device may be enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -65,7 +78,7 @@ pub enum EnrollmentVerdict {
 /// The terms of an enrollment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// Settings for the enrollment, by name.
+    /// Settings for the enrollment, by name. They are kept with it; nothing acts on them yet.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub settings: Facts,
     /// What the verdict relied upon.

@@ -156,7 +156,7 @@ pub struct Amendments {
     pub key_usages: Option<BTreeSet<KeyUsage>>,
 }
 
-/// A bit of the key usage extension (RFC 5280, 4.2.1.3) that a leaf certificate of ours can have.
+/// A bit of the key usage extension (RFC 5280, 4.2.1.3) that a request may ask for; leaf certificates of ours have the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyUsage {

@@ -179,7 +179,7 @@ pub enum CertificateError {
     Certificate(#[source] lanyard_pki::CertificateError),
     /// The PKCS#12 file cannot be opened.
     #[error(
-        "the PKCS#12 file with the push certificate cannot be opened: check the password, and that it was exported together with its private key"
+        "the PKCS#12 file with the push certificate cannot be opened: check the password (push.password_file names the file that it is in), and that it was exported together with its private key"
     )]
     Pkcs12(#[source] pkcs12::Pkcs12Error),
     /// There is a key and no certificate.

@@ -157,8 +157,8 @@ pub struct CertificateProfile {
     pub lifetime: Duration,
 }
 
-/// A request that was authenticated and approved: the only thing that can be issued.
-#[derive(Clone, Debug)]
+/// A request that was authenticated and approved: the only thing that can be issued, and once.
+#[derive(Debug)]
 pub struct Authorized {
     pub(crate) request: Request,
     pub(crate) profile: CertificateProfile,

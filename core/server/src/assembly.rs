@@ -1,10 +1,14 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use lanyard_engine::{
-    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PasswordError, ProfileSigner, Rates,
-    Setup, SetupError, Urls,
+    DeviceAuthority, Engine, ErrorChain, Hooks, Lifetimes, LocalUsers, PasswordError,
+    ProfileSigner, Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Authority, IssueError, seal::SealingKey};
@@ -29,9 +33,15 @@ pub enum AssemblyError {
     /// The OpenSSL in this build is not safe to use.
     #[error("{0}")]
     OpenSsl(String),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FileError),
+    /// A file that the configuration names, or that stands where it names none.
+    #[error("what `{key}` names cannot be used; see lanyard.toml")]
+    File {
+        /// The key, with its section.
+        key: &'static str,
+        /// Why.
+        #[source]
+        error: FileError,
+    },
     /// The authority.
     #[error("the SCEP authority cannot be used")]
     Authority(#[from] IssueError),
@@ -39,7 +49,7 @@ pub enum AssemblyError {
     #[error("the SCEP endpoint cannot be set up")]
     Endpoint(#[from] EndpointError),
     /// The push certificate.
-    #[error("{file}: the push certificate cannot be used")]
+    #[error("{file}, which `push.certificate` names, cannot be used")]
     PushCertificate {
         /// The file.
         file: String,
@@ -51,8 +61,10 @@ pub enum AssemblyError {
     #[error("the APNs server cannot be used")]
     Apns(#[from] ApnsError),
     /// A plugin.
-    #[error("{file}: the plugin cannot be loaded")]
+    #[error("the plugin of the directory `{name}` ({file}) cannot be loaded")]
     Plugin {
+        /// The directory's name.
+        name: String,
         /// The file.
         file: String,
         /// Why.
@@ -79,13 +91,19 @@ pub enum AssemblyError {
     Setup(#[from] SetupError),
 }
 
+/// Says which key a file belongs to.
+pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
+    move |error| AssemblyError::File { key, error }
+}
+
 /// Makes the engine. `base` is what devices put before a path: `https://mdm.example.com`.
 ///
 /// # Errors
 /// [`AssemblyError`]
 pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine, AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))?;
+    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
+        .map_err(named("server.sealing_key"))?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
     let signer = profile_signer(configuration, &sealing)?;
@@ -99,7 +117,10 @@ pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine,
         challenges: ChallengeKey::new(sealing.derive("scep challenges")),
         signer,
         anchors: match &configuration.tls.anchor {
-            Some(anchor) => vec![secrets::certificates(&configuration.path(anchor))?.0],
+            Some(anchor) => {
+                let read = secrets::certificates(&configuration.path(anchor));
+                vec![read.map_err(named("tls.anchor"))?.0]
+            }
             None => Vec::new(),
         },
         factory: factory_trust(configuration)?,
@@ -139,18 +160,18 @@ pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine,
 async fn hooks(configuration: &Configuration, store: &Store) -> Result<Hooks, AssemblyError> {
     let mut directories: Vec<Binding<dyn Directory>> = Vec::new();
     if !configuration.directory.is_empty() {
-        let failed = |file: &Path| {
-            let file = file.display().to_string();
-            move |error| AssemblyError::Plugin { file, error }
-        };
         let host = PluginHost::new(Capacity::default())?;
         for directory in &configuration.directory {
             let file = configuration.path(&directory.plugin);
-            let component = secrets::read(&file)?;
+            let component = secrets::read(&file).map_err(named("directory.plugin"))?;
             let plugin = host
                 .load_directory(&directory.name, component, lanyard_wasm::Limits::default())
                 .await
-                .map_err(failed(&file))?;
+                .map_err(|error| AssemblyError::Plugin {
+                    name: directory.name.clone(),
+                    file: file.display().to_string(),
+                    error,
+                })?;
             directories.push(Binding::new(directory.name.clone(), Arc::new(plugin)));
         }
     }
@@ -169,20 +190,29 @@ fn scep_endpoint(
     sealing: &SealingKey,
 ) -> Result<Endpoint, AssemblyError> {
     let scep = &configuration.scep;
-    let identity = |certificate: &Path, key: &Path| -> Result<Identity, FileError> {
+    let certificates = |key: &'static str, file: &Path| {
+        secrets::certificates(&configuration.path(file)).map_err(named(key))
+    };
+    let private_key = |key: &'static str, file: &Path| {
+        secrets::private_key(&configuration.path(file), sealing).map_err(named(key))
+    };
+    let ra = || -> Result<Identity, AssemblyError> {
         Ok(Identity {
-            certificate: secrets::certificates(&configuration.path(certificate))?.0,
-            key: secrets::private_key(&configuration.path(key), sealing)?,
+            certificate: certificates("scep.ra", &scep.ra)?.0,
+            key: private_key("scep.ra_key", &scep.ra_key)?,
         })
     };
-    let (certificate, above) = secrets::certificates(&configuration.path(&scep.authority))?;
-    let key = secrets::private_key(&configuration.path(&scep.authority_key), sealing)?;
+    let (certificate, above) = certificates("scep.authority", &scep.authority)?;
+    let key = private_key("scep.authority_key", &scep.authority_key)?;
     let mode = match scep.mode {
         ScepMode::CaOnly => Mode::AuthorityOnly,
-        ScepMode::OneRa => Mode::OneRa(identity(&scep.ra, &scep.ra_key)?),
+        ScepMode::OneRa => Mode::OneRa(ra()?),
         ScepMode::SplitRa => Mode::SplitRa {
-            signing: identity(&scep.ra, &scep.ra_key)?,
-            encryption: identity(&scep.encryption_ra, &scep.encryption_ra_key)?,
+            signing: ra()?,
+            encryption: Identity {
+                certificate: certificates("scep.encryption_ra", &scep.encryption_ra)?.0,
+                key: private_key("scep.encryption_ra_key", &scep.encryption_ra_key)?,
+            },
         },
     };
     let compatibility = match scep.compatibility {
@@ -203,8 +233,15 @@ fn profile_signer(
     sealing: &SealingKey,
 ) -> Result<ProfileSigner, AssemblyError> {
     let (certificate, chain) =
-        secrets::certificates(&configuration.path(&configuration.signing.certificate))?;
-    let key = secrets::private_key(&configuration.path(&configuration.signing.key), sealing)?;
+        secrets::certificates(&configuration.path(&configuration.signing.certificate))
+            .map_err(named("signing.certificate"))?;
+    let key = secrets::private_key(&configuration.path(&configuration.signing.key), sealing)
+        .map_err(named("signing.key"))?;
+    if certificate.public_key() != key.public_key() {
+        let file = configuration.path(&configuration.signing.key);
+        let reason = "it is not the key of the certificate that signing.certificate names";
+        return Err(named("signing.key")(FileError::content(&file, &reason)));
+    }
     Ok(ProfileSigner {
         key,
         certificate,
@@ -216,19 +253,21 @@ fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, Assembly
     let mut trust = FactoryTrust::new();
     if let Some(file) = &configuration.enrollment.apple_ca {
         let file = configuration.path(file);
-        let (first, mut rest) = secrets::certificates(&file)?;
+        let apple_ca = named("enrollment.apple_ca");
+        let (first, mut rest) = secrets::certificates(&file).map_err(&apple_ca)?;
         rest.push(first);
         trust = trust
             .with_apple(rest)
-            .map_err(|error| FileError::content(&file, &error))?;
+            .map_err(|error| apple_ca(FileError::content(&file, &error)))?;
     }
     for root in &configuration.enrollment.factory_roots {
         let file = configuration.path(root);
-        let (first, rest) = secrets::certificates(&file)?;
+        let factory_roots = named("enrollment.factory_roots");
+        let (first, rest) = secrets::certificates(&file).map_err(&factory_roots)?;
         for certificate in std::iter::once(first).chain(rest) {
             trust = trust
                 .with_root(certificate)
-                .map_err(|error| FileError::content(&file, &error))?;
+                .map_err(|error| factory_roots(FileError::content(&file, &error)))?;
         }
     }
     Ok(trust)
@@ -243,10 +282,11 @@ fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, Assembl
     let pkcs12 = file
         .extension()
         .is_some_and(|extension| extension == "p12" || extension == "pfx");
-    let content = secrets::read_secret(&file)?;
+    let content = secrets::read_secret(&file).map_err(named("push.certificate"))?;
     let certificate = if pkcs12 {
         let password = match &push.password_file {
-            Some(file) => secrets::read_secret(&configuration.path(file))?,
+            Some(file) => secrets::read_secret(&configuration.path(file))
+                .map_err(named("push.password_file"))?,
             None => Default::default(),
         };
         let password = String::from_utf8_lossy(&password);
@@ -255,11 +295,17 @@ fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, Assembl
     } else {
         PushCertificate::from_pem(&content).map_err(unusable)?
     };
+    // No reason not to start: check-in goes on, and queued commands wait.
+    if let Err(error) = certificate.check_validity(SystemTime::now()) {
+        let file = file.display();
+        tracing::error!(%file, error = %ErrorChain(&error), "no device can be woken: the push certificate is not valid");
+    }
     let roots = match &push.roots {
         Some(file) => {
             let file = configuration.path(file);
-            let pem = String::from_utf8(secrets::read(&file)?)
-                .map_err(|error| FileError::content(&file, &error))?;
+            let roots = named("push.roots");
+            let pem = String::from_utf8(secrets::read(&file).map_err(&roots)?)
+                .map_err(|error| roots(FileError::content(&file, &error)))?;
             Roots::Pem(pem)
         }
         None => Roots::WebPki,

@@ -51,11 +51,16 @@ pub enum AuthorityKey {
 /// A data directory could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// There is something in it already.
+    /// There is a server in it already.
     #[error(
-        "{0} exists already and is not empty: nothing was changed. Use another --data, or start it with `lanyard serve`"
+        "{0} holds a server already: nothing was changed. Use another --data, or start it with `lanyard serve --data {0}`"
     )]
     Exists(String),
+    /// There is something else in it.
+    #[error(
+        "{0} is not empty, and no data directory of a server: nothing was changed. Use another --data"
+    )]
+    Foreign(String),
     /// The configuration would not be usable.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
@@ -92,7 +97,12 @@ impl Init {
         let configuration = self.configuration();
         Configuration::parse(&configuration, FILE, data, std::iter::empty())?;
         if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(InitError::Exists(data.display().to_string()));
+            let name = data.display().to_string();
+            return Err(if data.join(FILE).exists() {
+                InitError::Exists(name)
+            } else {
+                InitError::Foreign(name)
+            });
         }
         let parent = match data.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -304,9 +314,11 @@ mode = "{mode}"               # ca-only, one-ra or split-ra
 device_ca = "record"          # "require" refuses devices without a factory identity that is known here
 # apple_ca = "apple-iphone-device-ca.pem"   # Apple's three device authorities, in PEM
 
-# Without a push certificate nobody can enroll.
+# Without a push certificate nobody can enroll. Apple's comes from identity.apple.com/pushcert.
 # [push]
 # certificate = "push.pem"    # PEM with its key, or .p12 with password_file = "…"
+
+# Every other key: docs/configuration.md
 "#
         )
     }

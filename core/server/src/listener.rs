@@ -20,7 +20,9 @@ use hyper_util::{
 };
 use rustls::{
     ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    client::verify_server_name,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    server::ParsedCertificate,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -68,6 +70,20 @@ pub(crate) fn tls(
         .map_err(|error| FileError::content(certificate, &error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Whether the first certificate of this PEM is for this host.
+pub(crate) fn names(certificate_pem: &[u8], host: &str) -> bool {
+    let Some(Ok(first)) = CertificateDer::pem_slice_iter(certificate_pem).next() else {
+        return false;
+    };
+    let (Ok(certificate), Ok(name)) = (
+        ParsedCertificate::try_from(&first),
+        ServerName::try_from(host),
+    ) else {
+        return false;
+    };
+    verify_server_name(&certificate, &name).is_ok()
 }
 
 /// Connections that one address may have: a school's devices share one.

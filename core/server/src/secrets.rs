@@ -17,11 +17,12 @@ use zeroize::Zeroizing;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The system says no.
-    #[error("{file}: {error}")]
+    #[error("{file} cannot be read or written")]
     Io {
         /// The file.
         file: String,
         /// What the system says.
+        #[source]
         error: io::Error,
     },
     /// Others than its owner may read it.

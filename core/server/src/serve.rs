@@ -13,11 +13,10 @@ use tokio::{
 };
 
 use crate::{
-    assembly::{self, AssemblyError},
-    configuration::{Configuration, ConfigurationError},
+    assembly::{self, AssemblyError, named},
+    configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Shared, paths},
-    listener,
-    secrets::{self, FileError},
+    listener, secrets,
 };
 
 /// The server does not start, or stops.
@@ -29,9 +28,6 @@ pub enum ServeError {
     /// What it names.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
-    /// A file.
-    #[error(transparent)]
-    File(#[from] FileError),
     /// The address or the socket is not free.
     #[error("cannot listen on {at}; see server.listen and server.admin_socket in lanyard.toml")]
     Listen {
@@ -110,9 +106,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
 
     let link = format!("{base}{}", paths::ENROLL);
     tracing::info!(listen = %address, port, link, "serving");
-    if configuration.push.is_none() {
-        tracing::warn!("nobody can enroll: [push] in lanyard.toml names no push certificate");
-    }
+    warn_of(&configuration);
     ready(&link);
     tokio::select! {
         told = until_told_to_stop() => told.map_err(ServeError::Signal)?,
@@ -161,23 +155,50 @@ fn base_url(configuration: &Configuration, port: u16) -> String {
     }
 }
 
-fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, FileError> {
+fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, AssemblyError> {
     let Some(file) = &configuration.tls.anchor else {
         return Ok(None);
     };
-    let (root, _) = secrets::certificates(&configuration.path(file))?;
+    let (root, _) =
+        secrets::certificates(&configuration.path(file)).map_err(named("tls.anchor"))?;
     Ok(Some(Arc::from(root.der())))
 }
 
-fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, FileError> {
+fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
     let certificate = configuration.path(&configuration.tls.certificate);
     let key = configuration.path(&configuration.tls.key);
+    let chain = secrets::read(&certificate).map_err(named("tls.certificate"))?;
+    if configuration.server.public_url.is_none()
+        && !listener::names(&chain, &configuration.server.name)
+    {
+        let (file, name) = (certificate.display(), &configuration.server.name);
+        tracing::warn!(%file, name, "the TLS certificate does not name server.name: no device will connect");
+    }
     listener::tls(
         &certificate,
-        &secrets::read(&certificate)?,
+        &chain,
         &key,
-        &secrets::read_secret(&key)?,
+        &secrets::read_secret(&key).map_err(named("tls.key"))?,
     )
+    .map_err(named("tls.certificate"))
+}
+
+/// What starts, and will still disappoint somebody.
+fn warn_of(configuration: &Configuration) {
+    if configuration.push.is_none() {
+        tracing::warn!(
+            "nobody can enroll, and no enrolled device is woken: [push] in lanyard.toml names no push certificate"
+        );
+    }
+    let enrollment = &configuration.enrollment;
+    if enrollment.device_ca == DeviceCa::Require
+        && enrollment.apple_ca.is_none()
+        && enrollment.factory_roots.is_empty()
+    {
+        tracing::warn!(
+            "enrollment.device_ca is \"require\" and enrollment.apple_ca names no file: devices that do not send their factory's chain are refused"
+        );
+    }
 }
 
 async fn until_told_to_stop() -> io::Result<()> {

@@ -123,8 +123,7 @@ pub enum IdentifyOutcome {
         /// The session's new version.
         version: i32,
     },
-    /// It was identified before and waits for its interim certificate; nothing changed. The same device may be answered
-    /// again: it did not get the first answer.
+    /// It was identified before and waits for its interim certificate; nothing changed.
     AlreadyIdentified {
         /// Whether it is this device that the session belongs to.
         same_device: bool,

@@ -127,7 +127,7 @@ impl Store {
         };
         if let (None, Some(session_id)) = (&channel.user_id, &channel.session_id) {
             let session_id = read_id("enrollment", session_id)?;
-            let from = [SessionState::Certified, SessionState::Delivered];
+            let from = [SessionState::Delivered];
             sessions::step(&tx, session_id, &from, SessionState::Completed).await?;
         }
         let change = self.tokens(&id, message, &channel, now);

@@ -33,11 +33,24 @@ pub enum Command {
 
 impl Command {
     /// Reads the `Command` dictionary of a command: `RequestType` and, at the same level, its own keys. A command of the
-    /// catalogue is read into its type, and keys that the type does not have are dropped; any other is kept whole.
+    /// catalogue is read into its type; any other is kept whole.
     ///
     /// # Errors
-    /// [`CommandError`] if there is no `RequestType`, or if a key of a catalogued command is missing or wrong.
+    /// [`CommandError`] if there is no `RequestType`, or if a key of a catalogued command is missing, wrong or unknown. A key that
+    /// this catalogue does not know yet can go to a device in a [`RawCommand`].
     pub fn from_dictionary(dictionary: &Dictionary) -> Result<Self, CommandError> {
+        let command = Self::read(dictionary)?;
+        let known = command.to_dictionary();
+        match dictionary.keys().find(|key| !known.contains_key(key)) {
+            Some(key) => Err(CommandError::Unknown {
+                request_type: command.request_type().to_owned(),
+                key: key.escape_default().take(64).collect(),
+            }),
+            None => Ok(command),
+        }
+    }
+
+    fn read(dictionary: &Dictionary) -> Result<Self, CommandError> {
         Ok(match request_type(dictionary)? {
             DeviceInformation::REQUEST_TYPE => DeviceInformation::read(dictionary)?.into(),
             SecurityInfo::REQUEST_TYPE => SecurityInfo.into(),

@@ -19,6 +19,14 @@ pub enum CommandError {
         /// What its value must be.
         expected: &'static str,
     },
+    /// A key that the command does not have: mistyped, or newer than the catalogue.
+    #[error("{request_type} has no key `{key}`")]
+    Unknown {
+        /// The command.
+        request_type: String,
+        /// The key.
+        key: String,
+    },
     /// A key has a value of another type, or one that the command cannot have. The value is not repeated here: it may
     /// be a secret.
     #[error("{request_type}: `{key}` must be {expected}")]

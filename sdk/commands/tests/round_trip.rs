@@ -281,6 +281,8 @@ fn errors_say_what_would_be_right() {
         let error = read(request_type, keys).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
+    let mistyped = read("DeviceLock", "<key>Massage</key><string>x</string>").unwrap_err();
+    assert_eq!(mistyped.to_string(), "DeviceLock has no key `Massage`");
 }
 
 #[test]

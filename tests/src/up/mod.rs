@@ -155,12 +155,20 @@ pub async fn run(options: &Options) -> Result<bool, String> {
     say(&report.summary())?;
 
     if !options.once {
-        say("The server keeps serving, and the device stays managed. Ctrl-C ends both.")?;
+        say(&format!(
+            "The server keeps serving, and the device stays managed: see `{} device list --data {}`. Ctrl-C ends both.",
+            crate::process::binary("lanyard").display(),
+            site.data().display()
+        ))?;
         tokio::signal::ctrl_c()
             .await
             .map_err(|error| error.to_string())?;
     } else if !report.is_good() {
         say(&format!("What the device said:\n{}", device.said()))?;
+        say(&format!(
+            "What the others said is in {}",
+            options.data.join("logs").display()
+        ))?;
     }
     drop(device);
     Ok(report.is_good())

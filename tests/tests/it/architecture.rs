@@ -416,7 +416,7 @@ fn paths_in(text: &str) -> impl Iterator<Item = &str> {
         .filter(|span| {
             let first = span.split('/').next().unwrap_or_default();
             [
-                "core", "sdk", "plugins", "examples", "tests", "xtask", ".ci",
+                "core", "docs", "sdk", "plugins", "examples", "tests", "xtask", ".ci",
             ]
             .contains(&first)
                 && !span.contains(['*', '…', '<', '{', ' ', ':'])

@@ -132,7 +132,7 @@ fn the_server_does_not_start_with_a_file_that_is_no_directory_plugin() {
         fs::write(&file, content).unwrap();
         let said = site.start_server().unwrap_err();
         assert!(said.contains("ended with exit status: 1"), "{said}");
-        for part in [FILE, "the plugin cannot be loaded", reason] {
+        for part in [FILE, "the plugin of the directory `school`", reason] {
             assert!(said.contains(part), "{part:?} is not in {said}");
         }
     }

@@ -26,6 +26,11 @@ fn shared(path: &str) -> Option<Vec<u8>> {
     match std::fs::read(&file) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
+            assert!(
+                std::env::var_os("LANYARD_SHARED").is_none(),
+                "{}: {error}",
+                file.display()
+            );
             eprintln!("skipped: {} cannot be read ({error})", file.display());
             None
         }

@@ -39,10 +39,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum CmsError {
     /// Not one BER element within the limits.
-    #[error("not a CMS message: {0}")]
+    #[error("not a CMS message in BER")]
     Encoding(#[from] BerError),
     /// Not the structure of RFC 5652.
-    #[error("not a CMS message: {0}")]
+    #[error("not the structure of a CMS message")]
     Structure(#[from] der::Error),
     /// Another content type than the one asked for.
     #[error("the CMS message is of another type: {0}")]

@@ -24,6 +24,11 @@ fn pki_operation() -> Option<Vec<u8>> {
     match std::fs::read(&file) {
         Ok(message) => Some(message),
         Err(error) => {
+            assert!(
+                std::env::var_os("LANYARD_SHARED").is_none(),
+                "{}: {error}",
+                file.display()
+            );
             eprintln!("skipped: {} cannot be read ({error})", file.display());
             None
         }

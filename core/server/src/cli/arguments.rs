@@ -10,7 +10,10 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::{configuration::ScepMode, init::AuthorityKey};
+use crate::{
+    configuration::{ScepMode, socket_address},
+    init::AuthorityKey,
+};
 
 /// Apple device management: enrollment, certificates, commands.
 #[derive(Parser)]
@@ -40,7 +43,7 @@ pub(super) enum Task {
         #[arg(long, default_value = "localhost", value_name = "HOST")]
         name: String,
         /// Where to listen for devices
-        #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
+        #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS", value_parser = socket_address)]
         listen: SocketAddr,
         /// Shown to persons, and in certificates
         #[arg(long, default_value = "Lanyard", value_name = "NAME")]
@@ -131,7 +134,13 @@ impl PasswordSource {
         }
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
-            return Ok(Zeroizing::new(rpassword::prompt_password("Password: ")?));
+            let password = Zeroizing::new(rpassword::prompt_password("Password: ")?);
+            let again = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
+            return if password == again {
+                Ok(password)
+            } else {
+                Err("the two passwords are not the same; nothing was changed".into())
+            };
         }
         let mut line = Zeroizing::new(String::new());
         stdin.lock().read_line(&mut line)?;
@@ -176,6 +185,9 @@ DeviceInformation without Queries asks for everything. ClearPasscode uses the un
         request_type: String,
         /// The command's own keys
         keys: Vec<String>,
+        /// Send a command of the catalogue with whatever keys are given, known or not
+        #[arg(long)]
+        unchecked: bool,
         /// Take the keys from a property list (XML) instead
         #[arg(long, value_name = "FILE", conflicts_with = "keys")]
         plist: Option<PathBuf>,

@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 /// A client of the administration's API.
 pub(super) struct Client {
     socket: PathBuf,
+    data: PathBuf,
 }
 
 impl Client {
@@ -23,6 +24,7 @@ impl Client {
         let configuration = Configuration::load(data)?;
         Ok(Self {
             socket: configuration.path(&configuration.server.admin_socket),
+            data: data.to_owned(),
         })
     }
 
@@ -80,8 +82,9 @@ impl Client {
     ) -> Result<Value, Box<dyn Error>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
             format!(
-                "{}: {error}; is the server running? `lanyard serve` starts it",
-                self.socket.display()
+                "{}: {error}; is the server running? `lanyard serve --data {}` starts it",
+                self.socket.display(),
+                self.data.display()
             )
         })?;
         let (mut sender, connection) =

@@ -183,17 +183,19 @@ async fn command(client: &Client, action: CommandAction, json_output: bool) -> O
             device,
             request_type,
             keys,
+            unchecked,
             plist,
         } => {
             let body = command::request(&request_type, &keys, plist.as_deref())?;
-            let answer = client
-                .send("POST", &path(&["devices", &device, "commands"]), body)
-                .await?;
-            let uuid = answer["uuid"].as_str().unwrap_or_default();
+            let mut target = path(&["devices", &device, "commands"]);
+            if unchecked {
+                target.push_str("?unchecked=true");
+            }
+            let answer = client.send("POST", &target, body).await?;
             if json_output {
                 print_json(&answer)
             } else {
-                print(&format!("{request_type} is queued for {device}: {uuid}"))
+                print(&show::sent(&request_type, &device, &answer))
             }
         }
         CommandAction::Show { uuid } => {

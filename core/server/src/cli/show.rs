@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use lanyard_commands::Facts;
 use serde_json::Value;
 
 pub(super) fn users(users: &[Value]) -> String {
@@ -61,6 +62,7 @@ pub(super) fn device(device: &Value) -> String {
             "  certificate    sha256 {}",
             text(&device["certificate_sha256"])
         ),
+        format!("  attested       {}", text(&device["attested"])),
         format!("  topic          {}", text(&device["topic"])),
         format!("  enrolled       {}", ago(&device["enrolled_at"])),
         format!("  last seen      {}", ago(&device["last_seen_at"])),
@@ -100,6 +102,41 @@ pub(super) fn device(device: &Value) -> String {
     lines.join("\n")
 }
 
+/// What was queued, and what its sender would want to know of it.
+pub(super) fn sent(request_type: &str, device: &str, answer: &Value) -> String {
+    let mut said = format!(
+        "{request_type} is queued for {device}: {}",
+        text(&answer["uuid"])
+    );
+    if answer["checked"] == false {
+        let alike = Facts::all()
+            .iter()
+            .map(|facts| facts.request_type)
+            .filter(|known| *known != request_type)
+            .map(|known| {
+                (
+                    strsim::damerau_levenshtein(
+                        &known.to_lowercase(),
+                        &request_type.to_lowercase(),
+                    ),
+                    known,
+                )
+            })
+            .filter(|(distance, _)| *distance <= 2)
+            .min();
+        said.push_str("\nIts keys were not checked: it goes to the device as it is.");
+        if let Some((_, known)) = alike {
+            said.push_str(&format!(" Did you mean {known}?"));
+        }
+    }
+    if answer["wakes"] == false {
+        said.push_str(
+            "\nThe device is not woken for it: [push] in lanyard.toml names no push certificate.",
+        );
+    }
+    said
+}
+
 pub(super) fn commands(answer: &Value) -> String {
     let commands = answer["commands"]
         .as_array()
@@ -122,7 +159,14 @@ pub(super) fn commands(answer: &Value) -> String {
                     text(&command["origin"])
                 ),
                 format!("  sent       {}", ago(&command["sent_at"])),
-                format!("  answered   {}", ago(&command["completed_at"])),
+                format!(
+                    "  {:10} {}",
+                    command["state"]
+                        .as_str()
+                        .filter(|state| ["cancelled", "cleared"].contains(state))
+                        .unwrap_or("answered"),
+                    ago(&command["completed_at"])
+                ),
             ];
             if command["error"].is_string() {
                 lines.push(format!("  error      {}", text(&command["error"])));

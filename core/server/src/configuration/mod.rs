@@ -1,6 +1,6 @@
-//! `lanyard.toml`: as it is written, checked, and as it is meant.
+//! `lanyard.toml`: read, overridden from the environment, and checked.
 //!
-//! Paths in it are relative to the data directory. Every key can be overridden from the environment:
+//! Paths in it are relative to the data directory. Every key but those of lists can be overridden from the environment:
 //! `LANYARD_<SECTION>_<KEY>`, as in `LANYARD_SERVER_LISTEN=0.0.0.0:443`.
 
 mod overrides;
@@ -11,10 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lanyard_engine::LocalUsers;
 use serde::Deserialize as _;
 use toml::Table;
 
 use overrides::{PREFIX, override_with};
+pub(crate) use sections::socket_address;
 pub use sections::{
     Configuration, Database, DeviceCa, DirectoryPlugin, Enrollment, Limits, Push, Scep,
     ScepCompatibility, ScepMode, Server, Signing, Tls,
@@ -27,13 +29,14 @@ pub const FILE: &str = "lanyard.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// The file cannot be read.
-    #[error("{file}: cannot be read ({error}); `lanyard init --data {data}` makes one")]
+    #[error("{file}: cannot be read; `lanyard init --data {data}` makes one")]
     Unreadable {
         /// The file.
         file: String,
         /// The data directory.
         data: String,
         /// What the system says.
+        #[source]
         error: std::io::Error,
     },
     /// Not TOML, an unknown key, or a value of the wrong type; names the line.
@@ -45,7 +48,7 @@ pub enum ConfigurationError {
         error: String,
     },
     /// A value that cannot be meant.
-    #[error("{file}: {key} = {found:?} is not usable: {right}")]
+    #[error("{file}: {key} = {found:?} is not usable; expected {right}")]
     Value {
         /// The file.
         file: String,
@@ -139,7 +142,24 @@ impl Configuration {
             );
         }
         if !self.database.url.starts_with("sqlite:") {
-            return wrong("database.url", &self.database.url, "sqlite://lanyard.db");
+            return wrong(
+                "database.url",
+                &self.database.url,
+                "a URL such as sqlite://lanyard.db",
+            );
+        }
+        let mut names = vec![LocalUsers::NAME];
+        for directory in &self.directory {
+            let name = directory.name.as_str();
+            // Persons belong to the directory of this name: two of one name would vouch for each other's.
+            if names.contains(&name) || !binding_name(name) {
+                return wrong(
+                    "directory.name",
+                    name,
+                    "a name of 1 to 64 letters, digits, dots and hyphens that no other directory has, not even local-users",
+                );
+            }
+            names.push(name);
         }
         if self.limits.scep_bytes < 8192 {
             return wrong(
@@ -167,6 +187,13 @@ impl Configuration {
             _ => self.database.url.clone(),
         }
     }
+}
+
+fn binding_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -211,6 +238,42 @@ mod tests {
         assert_eq!(configuration.limits.mdm_bytes, 7);
     }
 
+    /// The reader itself says which keys it knows: it lists them beside one that it does not know.
+    #[test]
+    fn every_key_is_documented() {
+        let known = |text: &str| -> Vec<String> {
+            let error = parse(text, &[]).unwrap_err();
+            let list = error
+                .split("expected one of")
+                .nth(1)
+                .or(error.split("expected").nth(1));
+            let list = list.unwrap().lines().next().unwrap();
+            list.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect()
+        };
+        let page = include_str!("../../../../docs/configuration.md");
+        let sections = known("nothing = 1");
+        assert!(sections.len() > 5, "{sections:?}");
+        for section in sections {
+            let header = if section == "directory" {
+                "[[directory]]"
+            } else {
+                &format!("[{section}]")
+            };
+            let keys = known(&format!("{header}\nnothing = 1"));
+            for key in keys {
+                let documented = format!("`{section}.{key}`");
+                assert!(
+                    page.contains(&documented),
+                    "{documented} is not in docs/configuration.md"
+                );
+            }
+        }
+    }
+
     #[test]
     fn mistakes_are_named_with_file_place_and_what_is_right() {
         for (text, expected) in [
@@ -233,6 +296,10 @@ mod tests {
             (
                 &RIGHT.replace("mdm.example.com", "https://x"),
                 &["lanyard.toml", "server.name", "mdm.example.com"],
+            ),
+            (
+                &format!("{RIGHT}[[directory]]\nname = \"local-users\"\nplugin = \"x\"\n"),
+                &["directory.name", "local-users", "no other directory has"],
             ),
             (
                 &format!("{RIGHT}[database]\nurl = \"mysql://x\"\n"),

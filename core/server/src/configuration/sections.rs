@@ -45,7 +45,7 @@ pub struct Server {
     /// The host name that devices use; it stands in the TLS certificate.
     pub name: String,
     /// Where to listen for devices.
-    #[serde(deserialize_with = "socket_address")]
+    #[serde(deserialize_with = "written_address")]
     pub listen: SocketAddr,
     /// What devices put before the path, if it is not `https://<name>:<port>`: behind a proxy, say.
     pub public_url: Option<String>,
@@ -206,13 +206,14 @@ pub struct Limits {
 }
 
 /// The reader of the standard library does not say what an address looks like.
-fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let text = String::deserialize(deserializer)?;
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        D::Error::custom(format!(
-            "{text:?} is no address with a port: expected one such as 0.0.0.0:443 or [::]:443"
-        ))
+        format!("{text:?} is no address with a port: expected one such as 0.0.0.0:443 or [::]:443")
     })
+}
+
+fn written_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    socket_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 fn default_socket() -> PathBuf {

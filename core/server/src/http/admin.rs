@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
-use lanyard_engine::{CommandRefused, Engine, UserRefused};
+use lanyard_engine::{CommandRefused, Engine, ErrorChain, UserRefused};
 use lanyard_mdm::document::{self, Limits};
 use lanyard_policy::Secret;
 use lanyard_store::{CommandSummary, Enrollment, StoreError, User};
@@ -53,11 +53,9 @@ impl IntoResponse for Failure {
 
 impl Failure {
     fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
+        let text = ErrorChain(error).to_string();
+        if status.is_server_error() {
+            tracing::error!(error = text, "the administration failed");
         }
         Self(status, text)
     }
@@ -65,7 +63,6 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, &error)
     }
 }
@@ -92,9 +89,13 @@ impl From<CommandRefused> for Failure {
                 StatusCode::NOT_FOUND
             }
             CommandRefused::CheckedOut(_)
+            | CommandRefused::NoPush
+            | CommandRefused::NotReachable(_)
             | CommandRefused::NoUnlockToken(_)
             | CommandRefused::TooLate { .. } => StatusCode::CONFLICT,
-            CommandRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            CommandRefused::Store(_) | CommandRefused::Failed(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self::new(status, &error)
     }
@@ -104,6 +105,13 @@ impl From<CommandRefused> for Failure {
 struct Paging {
     after: Option<String>,
     limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    /// Whether a command of the catalogue goes as it is, with keys that the catalogue does not know.
+    #[serde(default)]
+    unchecked: bool,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +205,8 @@ async fn device(
     };
     let commands = engine.commands(&id, PAGE).await?;
     let mut shown = device_json(&device);
+    let attestation = engine.attestation(&device).await?;
+    shown["attested"] = attestation.map(|by| by.to_string()).into();
     shown["commands"] = commands.iter().map(command_json).collect();
     Ok(Json(shown))
 }
@@ -225,14 +235,17 @@ async fn commands(
 async fn send_command(
     State(engine): State<Engine>,
     Path(id): Path<String>,
+    Query(Check { unchecked }): Query<Check>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let request = document::read(&body, Limits::bytes(BODY_LIMIT))
         .map_err(|error| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-    let uuid = engine.send_command(&id, &request).await?;
+    let sent = engine.send_command(&id, &request, unchecked).await?;
     Ok((
         StatusCode::ACCEPTED,
-        Json(json!({ "uuid": uuid.to_string() })),
+        Json(
+            json!({ "uuid": sent.uuid.to_string(), "checked": sent.checked, "wakes": sent.wakes }),
+        ),
     ))
 }
 

@@ -72,6 +72,10 @@ fn mistakes_in_a_command_are_told_before_it_is_queued() {
             &["EraseDevice", "PreserveDataPlan=yes"],
             &["EraseDevice: `PreserveDataPlan` must be"],
         ),
+        (
+            &["DeviceLock", "Massage=text"],
+            &["DeviceLock has no key `Massage`"],
+        ),
         (&[""], &["RequestType"]),
         (
             &["ProfileList", "ManagedOnly"],
@@ -134,6 +138,23 @@ fn commands_are_queued_shown_and_cancelled_until_they_are_sent() {
             "unlock token   stored",
         ],
     );
+    says(
+        &site,
+        &["command", "send", &udid, "DeviceLok"],
+        &["were not checked", "Did you mean DeviceLock?"],
+    );
+    says(
+        &site,
+        &[
+            "command",
+            "send",
+            &udid,
+            "DeviceLock",
+            "New:=1",
+            "--unchecked",
+        ],
+        &["were not checked: it goes to the device as it is.\n"],
+    );
     for uuid in [&from_file, &raw, &typed] {
         says(
             &site,
@@ -173,5 +194,5 @@ fn commands_are_queued_shown_and_cancelled_until_they_are_sent() {
         state.filter(|state| state.locked)
     });
     let answered = device.unwrap().model.answered.len();
-    assert_eq!(answered, 2, "what was cancelled never reached it");
+    assert_eq!(answered, 4, "what was cancelled never reached it");
 }

@@ -33,7 +33,7 @@ fn init_makes_secrets_for_their_owner_alone_and_never_over_others() {
     refuses(
         &site,
         &["init"],
-        &["exists already and is not empty: nothing was changed"],
+        &["holds a server already: nothing was changed"],
     );
     refuses(
         &site,
@@ -102,10 +102,7 @@ fn without_a_server_the_command_line_says_how_to_start_it() {
         refuses(
             &site,
             arguments,
-            &[
-                "admin.sock",
-                "is the server running? `lanyard serve` starts it",
-            ],
+            &["admin.sock", "is the server running? `lanyard serve --data"],
         );
     }
     fs::remove_file(site.data().join("lanyard.toml")).unwrap();

@@ -79,7 +79,7 @@ fn a_mistake_in_the_configuration_is_named_with_file_key_and_what_is_right() {
         does_not_start(&mut site, &[&["lanyard.toml"], parts].concat());
     }
     fs::write(&toml, replaced("server/root.pem", "no.pem")).unwrap();
-    does_not_start(&mut site, &["no.pem", "No such file"]);
+    does_not_start(&mut site, &["`tls.anchor`", "no.pem", "No such file"]);
     fs::write(&toml, &right).unwrap();
     site.set("LANYARD_ENROLLMENT_SESSION_MINUTES", "0");
     does_not_start(&mut site, &["the overrides of the environment", "nonzero"]);
@@ -191,4 +191,17 @@ fn a_second_server_on_the_same_data_leaves_the_first_one_alone() {
         );
         site.lanyard(&["user", "list"]).unwrap();
     }
+}
+
+#[test]
+fn a_name_that_the_tls_certificate_lacks_is_warned_of() {
+    let mut site = stopped();
+    site.set("LANYARD_SERVER_NAME", "mdm.example.com");
+    site.start_server().unwrap();
+    let log = site.server_log();
+    let warned = "the TLS certificate does not name server.name";
+    assert!(
+        log.contains(warned) && log.contains("mdm.example.com"),
+        "{log}"
+    );
 }

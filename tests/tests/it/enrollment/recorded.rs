@@ -31,6 +31,11 @@ fn shared(path: &str) -> Option<PathBuf> {
     if file.exists() {
         return std::path::absolute(file).ok();
     }
+    assert!(
+        std::env::var_os("LANYARD_SHARED").is_none(),
+        "{} is not there",
+        file.display()
+    );
     let _ = writeln!(
         std::io::stderr(),
         "skipped: {} is not there",

@@ -40,8 +40,11 @@ async fn workshop(answers: &[Verdict]) -> (Workshop, Vec<Arc<Selection>>) {
 async fn queue(workshop: &Workshop, device: &Managed<'_>, request_type: &str) -> String {
     let request = [("RequestType".to_owned(), Value::from(request_type))];
     let request = Dictionary::from_iter(request);
-    let uuid = workshop.engine.send_command(device.udid(), &request).await;
-    uuid.unwrap().to_string()
+    let uuid = workshop
+        .engine
+        .send_command(device.udid(), &request, false)
+        .await;
+    uuid.unwrap().uuid.to_string()
 }
 
 fn wait(seconds: u32) -> Verdict {
