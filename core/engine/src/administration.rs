@@ -13,7 +13,10 @@ use lanyard_store::{
 use plist::Dictionary;
 use uuid::Uuid;
 
-use crate::{Engine, PasswordError, Refusal, hash_password, profiles::stable_uuid, refusal::chain};
+use crate::{
+    Engine, LocalUsers, PasswordError, Refusal, hash_password, profiles::stable_uuid,
+    refusal::chain,
+};
 
 /// Who a command comes from that no hook issued.
 const OPERATOR: &str = "operator";
@@ -46,6 +49,11 @@ pub enum UserRefused {
     /// The name is taken.
     #[error("there is a user of that name already")]
     NameTaken,
+    /// Devices are enrolled under the name, by somebody who is gone.
+    #[error(
+        "devices are still enrolled by an earlier user of that name: release them first (`lanyard device release`), or use another name"
+    )]
+    HasDevices,
     /// Nobody has the name.
     #[error("there is no user of that name")]
     Unknown,
@@ -124,6 +132,13 @@ impl Engine {
         let unfit = |character: char| character.is_whitespace() || character.is_control();
         if name.is_empty() || name.chars().count() > 128 || name.contains(unfit) {
             return Err(UserRefused::Name);
+        }
+        // The name is what devices are enrolled under: whoever gets it next must not inherit them.
+        let id = name.to_lowercase();
+        if self.store().find_user(&id).await?.is_none()
+            && self.store().has_devices(LocalUsers::NAME, &id).await?
+        {
+            return Err(UserRefused::HasDevices);
         }
         let hash = hash(password).await?;
         match self

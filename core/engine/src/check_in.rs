@@ -10,7 +10,7 @@ use lanyard_mdm::{
 use lanyard_policy::{Occurrence, Person};
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, Enrollment, EnrollmentFacts, Occasion,
-    Session, TokenUpdateOutcome,
+    Session, SessionState, TokenUpdateOutcome,
 };
 
 use crate::{Engine, Refusal, events::device_of, identity::Speaker};
@@ -41,6 +41,9 @@ impl Engine {
             CheckIn::parse(body, Limits::default()).map_err(|error| self.unreadable(&error))?;
         speaker.must_be(&message.sender)?;
         let id = message.sender.id();
+        if !self.0.throttle.admit_check_in(id.device()) {
+            return Err(Refusal::too_many(format!("{id} checks in too often")));
+        }
         let now = self.now();
         match &message.message {
             Message::Authenticate(authenticate) => {
@@ -49,7 +52,7 @@ impl Engine {
             Message::TokenUpdate(update) => self.token_update(id, update, &speaker, now).await?,
             Message::CheckOut { .. } => self.check_out(id, &speaker, now).await?,
             declined => {
-                tracing::info!(enrollment = %id, message = %declined.message_type().escape_debug(), "declined");
+                tracing::info!(enrollment = %id, message = %declined.message_type().escape_debug().take(64).collect::<String>(), "declined");
                 return Ok(match declined {
                     Message::UserAuthenticate(_) => CheckInAnswer::UserNotManaged,
                     _ => CheckInAnswer::NotServed,
@@ -73,7 +76,7 @@ impl Engine {
                 "{id}: a user channel does not send Authenticate"
             )));
         }
-        let session = self.session_behind(id, speaker).await?;
+        let session = self.session_behind(id, speaker, now).await?;
         // A certificate out of another session than the enrollment's means that the person enrolled the device afresh: what
         // was queued before is not meant for it. Out of the same session, it is a repetition or a renewal.
         let known = self.store().find_enrollment(id.device()).await?;
@@ -117,15 +120,30 @@ impl Engine {
         &self,
         id: &EnrollmentId,
         speaker: &Speaker,
+        now: SystemTime,
     ) -> Result<Session, Refusal> {
         let session = speaker.session().ok_or_else(|| {
             Refusal::bad_request(format!(
                 "{id}: the identity certificate has no enrollment session"
             ))
         })?;
-        self.store().find_session(session).await?.ok_or_else(|| {
+        let session = self.store().find_session(session).await?.ok_or_else(|| {
             Refusal::bad_request(format!("{id}: the enrollment session {session} is gone"))
-        })
+        })?;
+        match session.state {
+            // What was allowed then stays allowed: the person's standing is looked at again when the identity is renewed.
+            SessionState::Completed => {}
+            SessionState::Delivered if now < session.expires_at => {
+                self.must_still_be_active(&session, now).await?;
+            }
+            state => {
+                return Err(Refusal::bad_request(format!(
+                    "{id}: the enrollment session {} is {state}, or has expired: the enrollment begins again",
+                    session.id
+                )));
+            }
+        }
+        Ok(session)
     }
 
     async fn token_update(

@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 use crate::{DeviceAuthority, Engine, Refusal, decision, refusal::chain, sign_in::challenge_hash};
 
+/// The largest factory certificate that is kept, in bytes.
+const LARGEST_FACTORY_CERTIFICATE: usize = 8 * 1024;
+
 impl Engine {
     /// Answers a device's signed message of phase 2 or 3: with the profile that leads to its interim certificate, or with the
     /// management profile encrypted to that certificate.
@@ -35,12 +38,9 @@ impl Engine {
         match message {
             PhaseMessage::Device {
                 attributes,
-                attestation,
                 certificate,
-            } => {
-                self.identify(attributes, attestation, certificate, remote)
-                    .await
-            }
+                chain,
+            } => self.identify(attributes, certificate, chain, remote).await,
             PhaseMessage::Identity {
                 attributes,
                 certificate,
@@ -55,20 +55,32 @@ impl Engine {
                 .verify_signed_by(authority, Strength::Modern)
                 .is_ok()
         };
-        ota::verify_message(message, Limits::default(), &self.setup().factory, is_ours)
+        ota::verify_message(message, Limits::default(), is_ours)
             .map_err(|error| self.unreadable(&error))
     }
 
     async fn identify(
         &self,
         attributes: DeviceAttributes,
-        attestation: Attestation,
         certificate: Certificate,
+        chain: Vec<Certificate>,
         remote: IpAddr,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.now();
         let session = self.session_of(&attributes, now).await?;
         let id = session.id;
+        if certificate.der().len() > LARGEST_FACTORY_CERTIFICATE {
+            return Err(Refusal::bad_request(format!(
+                "session {id}: the signer's certificate has {} bytes; a factory's has one or two thousand",
+                certificate.der().len()
+            )));
+        }
+        let (certificate, attestation) = self
+            .compute(move |engine| {
+                let attestation = engine.setup().factory.attest(&certificate, &chain);
+                (certificate, attestation)
+            })
+            .await?;
         if self.setup().device_authority == DeviceAuthority::Require
             && let Attestation::None(reason) = &attestation
         {
@@ -251,7 +263,7 @@ impl Engine {
     }
 
     /// Asks the person's directory once more: between the sign-in and the profile lies up to an hour.
-    async fn must_still_be_active(
+    pub(crate) async fn must_still_be_active(
         &self,
         session: &Session,
         now: SystemTime,

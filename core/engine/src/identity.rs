@@ -1,6 +1,9 @@
 //! Who is speaking: the identity certificate behind a request of a managed device.
 
-use lanyard_mdm::{Sender, signature};
+use lanyard_mdm::{
+    Sender,
+    signature::{Claim, SignatureError},
+};
 use lanyard_pki::Certificate;
 use lanyard_store::{CertificatePurpose, IdentityRow};
 
@@ -20,14 +23,16 @@ impl Engine {
     ) -> Result<Speaker, Refusal> {
         let header =
             header.ok_or_else(|| Refusal::bad_request("the request carries no Mdm-Signature"))?;
-        let certificate =
-            signature::verify(header, body).map_err(|error| Refusal::bad_request(chain(&error)))?;
+        let unproven = |error: SignatureError| Refusal::bad_request(chain(&error));
+        let claim = Claim::read(header).map_err(unproven)?;
+        // The lookup goes first: it costs less than verifying what a stranger made up.
         let row = self
             .standing_identity(
-                &certificate,
+                claim.unverified_signer().map_err(unproven)?,
                 &[CertificatePurpose::Identity, CertificatePurpose::Renewal],
             )
             .await?;
+        claim.verify(body).map_err(unproven)?;
         Ok(Speaker { row })
     }
 
@@ -40,12 +45,8 @@ impl Engine {
         purposes: &[CertificatePurpose],
     ) -> Result<IdentityRow, Refusal> {
         let fingerprint = hex::encode(certificate.fingerprint());
-        let refused = |what: &str| {
-            Refusal::bad_request(format!(
-                "the certificate {fingerprint} ({}) {what}",
-                certificate.subject()
-            ))
-        };
+        let refused =
+            |what: &str| Refusal::bad_request(format!("the certificate {fingerprint} {what}"));
         let row = self
             .store()
             .identity(&fingerprint)

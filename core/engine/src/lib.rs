@@ -61,7 +61,7 @@ pub use password::{PasswordError, hash_password};
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
 pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
 pub use sign_in::{SignInAttempt, SignInRefused};
-pub use throttle::Rates;
+pub use throttle::{Rates, network};
 
 /// The use cases, over one store and one set of hooks. Cheap to clone.
 #[derive(Clone)]
@@ -128,7 +128,7 @@ impl Engine {
         if self.0.throttle.admit_message(address) {
             return Ok(());
         }
-        Err(Refusal::unavailable(format!(
+        Err(Refusal::too_many(format!(
             "{address} sends too many messages that cost private-key operations"
         )))
     }

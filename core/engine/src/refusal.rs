@@ -13,6 +13,8 @@ pub enum RefusalKind {
     Forbidden,
     /// Somebody has to decide first, or what decides does not answer: try again later.
     Unavailable,
+    /// Whoever asks has asked too often: try again later.
+    TooMany,
     /// We failed.
     Internal,
 }
@@ -24,33 +26,37 @@ pub struct Refusal {
     reason: String,
 }
 
+/// Longest reason that is kept, in characters: a stranger's message may be quoted in it.
+const LONGEST_REASON: usize = 500;
+
 impl Refusal {
-    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
-        Self {
-            kind: RefusalKind::BadRequest,
-            reason: reason.into(),
+    fn new(kind: RefusalKind, reason: impl Into<String>) -> Self {
+        let mut reason: String = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+            reason.truncate(end);
+            reason.push('…');
         }
+        Self { kind, reason }
+    }
+
+    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
+        Self::new(RefusalKind::BadRequest, reason)
     }
 
     pub(crate) fn forbidden(reason: impl Into<String>) -> Self {
-        Self {
-            kind: RefusalKind::Forbidden,
-            reason: reason.into(),
-        }
+        Self::new(RefusalKind::Forbidden, reason)
     }
 
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
-        Self {
-            kind: RefusalKind::Unavailable,
-            reason: reason.into(),
-        }
+        Self::new(RefusalKind::Unavailable, reason)
+    }
+
+    pub(crate) fn too_many(reason: impl Into<String>) -> Self {
+        Self::new(RefusalKind::TooMany, reason)
     }
 
     pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
-        Self {
-            kind: RefusalKind::Internal,
-            reason: chain(error),
-        }
+        Self::new(RefusalKind::Internal, chain(error))
     }
 
     /// What kind of refusal it is.

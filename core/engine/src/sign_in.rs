@@ -10,6 +10,7 @@ use lanyard_mdm::{Challenge, ota::ProfileService, profile::Label, signed};
 use lanyard_pki::Digest;
 use lanyard_policy::{Person, Secret, SignIn, Step};
 use lanyard_store::NewSession;
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::{Engine, Refusal, decision, profiles, refusal::chain};
@@ -58,6 +59,10 @@ impl From<Refusal> for SignInRefused {
     }
 }
 
+/// Every rejection takes at least this long, which is more than hashing a password does: its time does not tell whether a
+/// directory looked at the password, and so whether it knows the name.
+const REJECTION_TAKES: Duration = Duration::from_millis(100);
+
 impl Engine {
     /// Signs a person in. The answer is the Profile Service document, signed, with a challenge that ties the device's answer to
     /// this person once.
@@ -65,6 +70,7 @@ impl Engine {
     /// # Errors
     /// [`SignInRefused`]
     pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<Vec<u8>, SignInRefused> {
+        let started = Instant::now();
         if !self
             .0
             .throttle
@@ -105,14 +111,18 @@ impl Engine {
                     reason: chain(&failure),
                 }
             })?;
-        match decided.verdict {
-            Step::Authenticated(person) => self.begin_enrollment(person, now).await,
-            Step::Rejected(reason) => Err(SignInRefused::Rejected { code: reason.code }),
-            Step::Abstain => Err(SignInRefused::Rejected { code: "unknown".to_owned() }),
-            Step::Ask { .. } | Step::Redirect { .. } => Err(SignInRefused::Unavailable {
+        let rejected = match decided.verdict {
+            Step::Authenticated(person) => return self.begin_enrollment(person, now).await,
+            Step::Rejected(reason) => SignInRefused::Rejected { code: reason.code },
+            Step::Abstain => SignInRefused::Rejected {
+                code: "unknown".to_owned(),
+            },
+            Step::Ask { .. } | Step::Redirect { .. } => SignInRefused::Unavailable {
                 reason: "the directory asks for a further step, which the enrollment page does not offer".to_owned(),
-            }),
-        }
+            },
+        };
+        sleep_until(started + REJECTION_TAKES).await;
+        Err(rejected)
     }
 
     async fn begin_enrollment(

@@ -34,6 +34,9 @@ impl Default for Rates {
     }
 }
 
+/// Check-in messages of one enrollment a minute. A device sends a handful in its life, a Shared iPad one for each user.
+const CHECK_INS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+
 /// How many times as often a name may be tried from everywhere together as from one address.
 const EVERYWHERE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 
@@ -42,8 +45,11 @@ const EVERYWHERE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 pub(crate) struct Throttle {
     names: DefaultKeyedRateLimiter<u16>,
     names_everywhere: DefaultKeyedRateLimiter<u16>,
+    /// One a minute for each name and network, whatever strangers do elsewhere.
+    names_at_home: DefaultKeyedRateLimiter<u16>,
     addresses: DefaultKeyedRateLimiter<u16>,
     messages: DefaultKeyedRateLimiter<u16>,
+    check_ins: DefaultKeyedRateLimiter<u16>,
     places: RandomState,
 }
 
@@ -54,8 +60,10 @@ impl Throttle {
             names_everywhere: RateLimiter::keyed(Quota::per_minute(
                 rates.per_name.saturating_mul(EVERYWHERE),
             )),
+            names_at_home: RateLimiter::keyed(Quota::per_minute(NonZeroU32::MIN)),
             addresses: RateLimiter::keyed(Quota::per_minute(rates.per_address)),
             messages: RateLimiter::keyed(Quota::per_minute(rates.messages_per_address)),
+            check_ins: RateLimiter::keyed(Quota::per_minute(CHECK_INS)),
             places: RandomState::new(),
         }
     }
@@ -67,7 +75,8 @@ impl Throttle {
         let everywhere = self.place(&name);
         self.addresses.check_key(&self.place(network)).is_ok()
             && self.names.check_key(&here).is_ok()
-            && self.names_everywhere.check_key(&everywhere).is_ok()
+            && (self.names_everywhere.check_key(&everywhere).is_ok()
+                || self.names_at_home.check_key(&here).is_ok())
     }
 
     /// Counts a message that costs private-key operations, and says whether it may be read.
@@ -76,18 +85,25 @@ impl Throttle {
         self.messages.check_key(&place).is_ok()
     }
 
+    /// Counts a check-in message of an enrollment, each of which is a write and a push, and says whether it may be taken.
+    pub(crate) fn admit_check_in(&self, enrollment: &str) -> bool {
+        let place = self.place(enrollment);
+        self.check_ins.check_key(&place).is_ok()
+    }
+
     fn place(&self, key: impl Hash) -> u16 {
         u16::try_from(self.places.hash_one(key) & 0xffff).unwrap_or_default()
     }
 }
 
-/// An IPv6 host has a whole /64 to choose addresses from.
-fn network(address: IpAddr) -> IpAddr {
+/// Whom an address counts for: itself, or the /56 of an IPv6 address, which is what one subscriber has to choose from.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+            IpAddr::from([a, b, c, d & 0xff00, 0, 0, 0, 0])
         }
     }
 }
@@ -119,8 +135,8 @@ mod tests {
         let admitted = (3..60).filter(|last| throttle.admit_sign_in("ada", address(*last)));
         assert_eq!(
             admitted.count(),
-            17,
-            "one name from many addresses: 20 in all"
+            57,
+            "one name from many addresses: 20 in all, and one from each"
         );
         let admitted = (0..10)
             .filter(|name| throttle.admit_sign_in(&name.to_string(), address(200)))

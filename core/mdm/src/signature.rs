@@ -31,21 +31,48 @@ pub enum SignatureError {
     Signature(#[from] CmsError),
 }
 
-/// Verifies a header value over the request body exactly as it came, and returns the signer's certificate.
-///
-/// # Errors
-///
-/// See [`SignatureError`].
-pub fn verify(header: &[u8], body: &[u8]) -> Result<Certificate, SignatureError> {
-    if header.len() > MAX_LENGTH {
-        return Err(SignatureError::TooLong(header.len()));
+/// A header value that was read and proves nothing yet.
+#[derive(Debug)]
+pub struct Claim(SignedMessage);
+
+impl Claim {
+    /// Reads a header value.
+    ///
+    /// # Errors
+    ///
+    /// See [`SignatureError`].
+    pub fn read(header: &[u8]) -> Result<Self, SignatureError> {
+        if header.len() > MAX_LENGTH {
+            return Err(SignatureError::TooLong(header.len()));
+        }
+        let message = STANDARD
+            .decode(header.trim_ascii())
+            .map_err(SignatureError::Encoding)?;
+        Ok(Self(SignedMessage::parse(&message)?))
     }
-    let message = STANDARD
-        .decode(header.trim_ascii())
-        .map_err(SignatureError::Encoding)?;
-    let message = SignedMessage::parse(&message)?;
-    let verified = message.verify_detached(body, Strength::Modern)?;
-    Ok(verified.signer().clone())
+
+    /// The certificate that is said to speak. Look it up before verifying anything: a stranger's signature is not worth the
+    /// computing, of which strangers could ask for a lot.
+    ///
+    /// # Errors
+    ///
+    /// [`CmsError::NoSignerCertificate`]
+    pub fn unverified_signer(&self) -> Result<&Certificate, SignatureError> {
+        Ok(self
+            .0
+            .unverified_signer()
+            .ok_or(CmsError::NoSignerCertificate)?)
+    }
+
+    /// Verifies the claim over the request body exactly as it came. The answer is the signer's certificate.
+    ///
+    /// # Errors
+    ///
+    /// See [`SignatureError`].
+    pub fn verify(&self, body: &[u8]) -> Result<Certificate, SignatureError> {
+        let verified = self.0.verify_detached(body, Strength::Modern)?;
+        Ok(verified.signer().clone())
+    }
 }
 
 /// Makes the header value for a request body (client half).

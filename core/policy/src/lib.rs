@@ -25,6 +25,7 @@ mod event;
 mod fact;
 mod failure;
 mod person;
+mod point;
 mod ra;
 mod secret;
 mod selection;
@@ -44,6 +45,7 @@ pub use event::{Event, EventSink, IssuedCommand, Occurrence};
 pub use fact::{Conflict, Decision, Facts, Reason, Value};
 pub use failure::HookFailure;
 pub use person::{Person, PersonRef};
+pub use point::{Capability, HookPoint};
 pub use ra::{
     Amendments, Approval, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, KeyUsage, Purpose,
     RaApproval, RaQuestion, RaVerdict,

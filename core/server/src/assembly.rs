@@ -16,7 +16,7 @@ use lanyard_policy::{Binding, Directory, DirectoryChain};
 use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
-use lanyard_wasm::{Capacity, LoadError, PluginHost, StartError};
+use lanyard_wasm::{Capacity, LoadError, PluginHost, StartError, Terms};
 
 use crate::{
     configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
@@ -164,14 +164,14 @@ async fn hooks(configuration: &Configuration, store: &Store) -> Result<Hooks, As
         for directory in &configuration.directory {
             let file = configuration.path(&directory.plugin);
             let component = secrets::read(&file).map_err(named("directory.plugin"))?;
-            let plugin = host
-                .load_directory(&directory.name, component, lanyard_wasm::Limits::default())
-                .await
-                .map_err(|error| AssemblyError::Plugin {
-                    name: directory.name.clone(),
-                    file: file.display().to_string(),
-                    error,
-                })?;
+            let refused = |error| AssemblyError::Plugin {
+                name: directory.name.clone(),
+                file: file.display().to_string(),
+                error,
+            };
+            let plugin = host.load(component).await.map_err(refused)?;
+            let terms = Terms::new(&directory.name);
+            let plugin = plugin.directory(terms).await.map_err(refused)?;
             directories.push(Binding::new(directory.name.clone(), Arc::new(plugin)));
         }
     }

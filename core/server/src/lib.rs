@@ -19,3 +19,4 @@ pub mod init;
 mod listener;
 pub mod secrets;
 pub mod serve;
+mod shares;

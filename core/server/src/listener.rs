@@ -1,13 +1,12 @@
 //! Accepts connections: TLS for devices, a Unix socket for operators.
 
 use std::{
-    collections::HashMap,
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -35,7 +34,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::{http::Remote, secrets::FileError};
+use crate::{http::Remote, secrets::FileError, shares::Shares};
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,8 +42,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(60);
 /// How long requests under way may take once their connection is to end.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// Request heads: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
-const HEAD: usize = 64 * 1024;
+/// Request heads, in bytes: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
+const HEAD: usize = 24 * 1024;
+/// Fields of a head: browsers send some twenty. Each costs memory far beyond its own bytes.
+const FIELDS: usize = 64;
+/// Requests under way on one HTTP/2 connection.
+const STREAMS: u32 = 8;
 
 /// The TLS side of the device listener.
 ///
@@ -86,40 +89,8 @@ pub(crate) fn names(certificate_pem: &[u8], host: &str) -> bool {
     verify_server_name(&certificate, &name).is_ok()
 }
 
-/// Connections that one address may have: a school's devices share one.
+/// Connections that one network may have: a school's devices share one.
 const SHARE: usize = 512;
-
-/// Who has how many connections.
-#[derive(Clone, Default)]
-struct Shares(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One connection of an address, given back when it is dropped.
-struct Share(Shares, IpAddr);
-
-impl Shares {
-    fn take(&self, address: IpAddr) -> Option<Share> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count == SHARE {
-            return None;
-        }
-        *count += 1;
-        Some(Share(self.clone(), address))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let Self(Shares(counts), address) = self;
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(address);
-            }
-        }
-    }
-}
 
 /// Serves devices until `stop` turns true, and then lets requests under way finish.
 pub(crate) async fn serve_devices(
@@ -130,7 +101,7 @@ pub(crate) async fn serve_devices(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(connections));
-    let shares = Shares::default();
+    let shares = Shares::of(SHARE);
     let mut running = JoinSet::new();
     loop {
         let accepted = async {
@@ -151,8 +122,8 @@ pub(crate) async fn serve_devices(
                 (Err(_), _) => break,
             },
         };
-        let Some(share) = shares.take(remote.ip()) else {
-            tracing::debug!(%remote, "too many connections from one address");
+        let Some(share) = shares.take(remote.ip(), 1) else {
+            tracing::debug!(%remote, "too many connections from one network");
             continue;
         };
         let _ = stream.set_nodelay(true);
@@ -198,12 +169,13 @@ async fn serve(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
+        .max_headers(FIELDS)
         .max_buf_size(HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD as u32)
-        .max_concurrent_streams(16);
+        .max_concurrent_streams(STREAMS);
     // A connection on which nothing moves gives its place up, whatever it is in the middle of.
     let mut stream = TimeoutStream::new(stream);
     stream.set_read_timeout(Some(IDLE));
@@ -328,18 +300,5 @@ mod tests {
         drop(under_way);
         given_up.await.unwrap();
         assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE * 11).as_secs());
-    }
-
-    #[test]
-    fn an_address_has_its_share_and_gives_it_back() {
-        let shares = Shares::default();
-        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let mut held: Vec<Share> = (0..SHARE).filter_map(|_| shares.take(one)).collect();
-        assert_eq!(held.len(), SHARE);
-        assert!(shares.take(one).is_none() && shares.take(other).is_some());
-        held.pop();
-        assert!(shares.take(one).is_some());
-        held.clear();
-        assert!(shares.0.lock().unwrap().is_empty());
     }
 }

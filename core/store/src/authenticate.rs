@@ -84,8 +84,8 @@ pub enum AuthenticateOutcome {
     },
     /// The certificate is not on record; nothing changed.
     UnknownCertificate,
-    /// The certificate was issued before the one that the device has now: it is of an enrollment or a renewal that is over.
-    /// Nothing changed.
+    /// The certificate was issued before the one that the device has now, or before the device checked out or was released: it is of
+    /// an enrollment or a renewal that is over. Nothing changed.
     Superseded,
     /// Another person enrolled the device, and nobody has released it. Nothing changed.
     OfAnotherPerson,
@@ -147,7 +147,8 @@ fn is_of_another(message: &AuthenticateRow, known: &Model) -> Result<bool, Store
     Ok(!same && EnrollmentState::read(&known.state)? != EnrollmentState::CheckedOut)
 }
 
-/// Whether the device has a later certificate than the one that speaks.
+/// Whether the device has a later certificate than the one that speaks, or has left since that one was issued: an identity ends with
+/// its enrollment.
 async fn is_superseded(
     tx: &DatabaseTransaction,
     message: &AuthenticateRow,
@@ -157,11 +158,13 @@ async fn is_superseded(
         return Ok(false);
     };
     let current = certificates::find(tx, current).await?;
-    let speaking = certificates::find(tx, &message.certificate).await?;
-    Ok(match (speaking, current) {
-        (Some(speaking), Some(current)) => speaking.issued_at < current.issued_at,
-        _ => false,
-    })
+    let Some(speaking) = certificates::find(tx, &message.certificate).await? else {
+        return Ok(false);
+    };
+    let left_since = known
+        .checked_out_at
+        .is_some_and(|left| to_millis(speaking.issued_at) <= left);
+    Ok(left_since || current.is_some_and(|current| speaking.issued_at < current.issued_at))
 }
 
 /// A device that starts over: its row as if it were new, its user channels waiting for their users, all queues cleared.

@@ -89,6 +89,25 @@ pub struct PushTarget {
 }
 
 impl Store {
+    /// Whether a person has a device that has not checked out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn has_devices(&self, directory: &str, person_id: &str) -> Result<bool, StoreError> {
+        let any: Option<String> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Directory.eq(directory))
+            .filter(Column::PersonId.eq(person_id))
+            .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .limit(1)
+            .into_tuple()
+            .one(&self.reader)
+            .await?;
+        Ok(any.is_some())
+    }
+
     /// Finds an enrollment.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Enrollment sessions: one person's attempt to enroll one device.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
     IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -10,6 +10,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::entity::certificate;
 use crate::entity::enrollment_session::{ActiveModel, Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::word::word_enum;
@@ -158,6 +159,9 @@ pub enum Transition {
     Unknown,
 }
 
+/// How long a session that came to nothing is kept, for whoever asks why.
+const KEPT_FOR_QUESTIONS: Duration = Duration::from_hours(7 * 24);
+
 impl Store {
     /// Stores a new session, `authenticated`, version 0.
     ///
@@ -239,8 +243,8 @@ impl Store {
         row.map(Session::try_from).transpose()
     }
 
-    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) sessions that had expired by `now` before any device
-    /// answered; how many.
+    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) sessions that came to nothing: at once those that had expired by `now`
+    /// before any device answered, and a week later others that never got a certificate; how many.
     ///
     /// # Errors
     ///
@@ -251,11 +255,24 @@ impl Store {
         limit: u64,
     ) -> Result<u64, StoreError> {
         let tx = self.begin().await?;
+        let certified = Query::select()
+            .column(certificate::Column::SessionId)
+            .from(certificate::Entity)
+            .and_where(certificate::Column::SessionId.is_not_null())
+            .take();
         let abandoned: Vec<String> = Entity::find()
             .select_only()
             .column(Column::Id)
-            .filter(Column::State.eq(SessionState::Authenticated.as_str()))
-            .filter(Column::ExpiresAt.lt(to_millis(now)))
+            .filter(Column::Id.not_in_subquery(certified))
+            .filter(
+                Condition::any()
+                    .add(
+                        Condition::all()
+                            .add(Column::State.eq(SessionState::Authenticated.as_str()))
+                            .add(Column::ExpiresAt.lt(to_millis(now))),
+                    )
+                    .add(Column::ExpiresAt.lt(to_millis(now - KEPT_FOR_QUESTIONS))),
+            )
             .limit(page(limit))
             .into_tuple()
             .all(&tx)

@@ -238,6 +238,16 @@ async fn insert_user_channel(
         checked_out_at: None,
         last_push_at: None,
         last_push_result: None,
+        // What the device says about itself stands in its own row alone.
+        serial: None,
+        product: None,
+        model: None,
+        model_name: None,
+        device_name: None,
+        os_version: None,
+        build_version: None,
+        imei: None,
+        meid: None,
         ..device.clone()
     };
     Entity::insert(row.clone().into_active_model())

@@ -3,128 +3,84 @@
 use std::sync::Arc;
 
 use lanyard_policy::{Decision, HookFailure};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::component::{InstancePre, ResourceTableError};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::I32Exit;
 
-use crate::bindings::{DirectoryPlugin, DirectoryPluginPre};
-use crate::capability::Log;
-use crate::limits::{Ceiling, Limits};
-use crate::sandbox;
+use crate::hook::Hook;
+use crate::limits::Limits;
+use crate::state::{Bound, CallState};
 
-/// Everything that belongs to one call and is gone with it.
-pub(crate) struct CallState {
-    wasi: WasiCtx,
-    pub(crate) table: ResourceTable,
-    ceiling: Ceiling,
-    pub(crate) log: Arc<Log>,
-    limits: Arc<Limits>,
-    host_calls: u64,
-    verifications: u64,
-    /// The host's places for computing them.
-    pub(crate) verifying: Arc<Semaphore>,
+/// A hook of a plugin that is ready to be called, however often and from wherever.
+pub(crate) struct Callable<H: Hook> {
+    pub(crate) bound: Arc<Bound>,
+    engine: Engine,
+    pre: InstancePre<CallState>,
+    indices: Arc<H::Indices>,
 }
 
-impl CallState {
-    fn new(called: &Callable, decision: &Decision) -> Self {
-        let limits = &called.limits;
-        let log = Arc::new(Log::new(
-            Arc::clone(&called.plugin),
-            decision.id.clone(),
-            limits.log_bytes,
-        ));
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+impl<H: Hook> Clone for Callable<H> {
+    fn clone(&self) -> Self {
         Self {
-            wasi: sandbox::context(decision, &log),
-            table,
-            ceiling: Ceiling::new(limits),
-            log,
-            limits: Arc::clone(limits),
-            host_calls: 0,
-            verifications: 0,
-            verifying: Arc::clone(&called.verifying),
-        }
-    }
-
-    pub(crate) fn count_host_call(&mut self) -> wasmtime::Result<()> {
-        count(&mut self.host_calls, self.limits.host_calls, "host-calls")
-    }
-
-    pub(crate) fn count_verification(&mut self) -> wasmtime::Result<()> {
-        count(
-            &mut self.verifications,
-            self.limits.verifications,
-            "secret-verify",
-        )
-    }
-}
-
-fn count(used: &mut u64, limit: u64, what: &str) -> wasmtime::Result<()> {
-    if *used >= limit {
-        return Err(wasmtime::Error::new(HookFailure::HostCallLimit {
-            what: what.to_owned(),
-            limit,
-        }));
-    }
-    *used += 1;
-    Ok(())
-}
-
-impl Drop for CallState {
-    fn drop(&mut self) {
-        self.log.finish();
-    }
-}
-
-impl WasiView for CallState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
+            bound: Arc::clone(&self.bound),
+            engine: self.engine.clone(),
+            pre: self.pre.clone(),
+            indices: Arc::clone(&self.indices),
         }
     }
 }
 
-/// A plugin that is ready to be called, however often and from wherever.
-#[derive(Clone)]
-pub(crate) struct Callable {
-    pub(crate) plugin: Arc<str>,
-    pub(crate) engine: Engine,
-    pub(crate) pre: DirectoryPluginPre<CallState>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) turns: Arc<Semaphore>,
-    pub(crate) verifying: Arc<Semaphore>,
-}
+impl<H: Hook> Callable<H> {
+    /// Looks the hook's functions up by name.
+    ///
+    /// # Errors
+    /// The component does not export them.
+    pub(crate) fn new(
+        engine: Engine,
+        pre: InstancePre<CallState>,
+        bound: Arc<Bound>,
+    ) -> wasmtime::Result<Self> {
+        let indices = Arc::new(H::find(&pre)?);
+        Ok(Self {
+            bound,
+            engine,
+            pre,
+            indices,
+        })
+    }
 
-impl Callable {
-    /// Makes an instance, runs `ask` with it, and takes it down again.
+    /// Makes an instance, runs `ask` with it, and takes it down again. The inner result is the plugin's own: it cannot tell.
     ///
     /// Dropping the future ends the plugin at its next epoch tick; that is how the deadline works.
     pub(crate) async fn call<V>(
         &self,
         decision: &Decision,
-        ask: impl AsyncFnOnce(&mut Store<CallState>, &DirectoryPlugin) -> wasmtime::Result<V>,
+        ask: impl AsyncFnOnce(&mut Store<CallState>, &H::Exports) -> wasmtime::Result<Result<V, String>>,
     ) -> Result<V, HookFailure> {
-        let _turn = match timeout(self.limits.deadline, self.turns.acquire()).await {
+        let limits = &self.bound.limits;
+        let _turn = match timeout(limits.deadline, self.bound.turns.acquire()).await {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) | Err(_) => {
                 return Err(HookFailure::Unavailable {
                     detail: format!(
                         "all {} of the plugin's calls are taken",
-                        self.limits.concurrent_calls
+                        limits.concurrent_calls
                     ),
                 });
             }
         };
-        self.in_time(async {
-            let mut store = self.store(decision)?;
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            ask(&mut store, &instance).await
+        let answer = self
+            .in_time(async {
+                let mut store = self.store(decision)?;
+                let instance = self.pre.instantiate_async(&mut store).await?;
+                let exports = H::load(&self.indices, &mut store, &instance)?;
+                ask(&mut store, &exports).await
+            })
+            .await?;
+        answer.map_err(|said| HookFailure::Unavailable {
+            detail: one_line(&said),
         })
-        .await
     }
 
     /// Starts an instance and compares the types of its hook with the contract's, without asking it anything. The
@@ -135,9 +91,8 @@ impl Callable {
     ) -> Result<wasmtime::Result<()>, HookFailure> {
         self.in_time(async {
             let mut store = self.store(decision)?;
-            let instance_pre = self.pre.instance_pre();
-            let instance = instance_pre.instantiate_async(&mut store).await?;
-            Ok(DirectoryPlugin::new(&mut store, &instance).map(drop))
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            Ok(H::load(&self.indices, &mut store, &instance).map(drop))
         })
         .await
     }
@@ -146,26 +101,36 @@ impl Callable {
         &self,
         work: impl Future<Output = wasmtime::Result<V>>,
     ) -> Result<V, HookFailure> {
-        match timeout(self.limits.deadline, work).await {
-            Ok(answer) => answer.map_err(|error| failure(&error, &self.limits)),
+        let limits = &self.bound.limits;
+        match timeout(limits.deadline, work).await {
+            Ok(answer) => answer.map_err(|error| failure(&error, limits)),
             Err(_) => Err(HookFailure::DeadlineExceeded {
-                limit_ms: self.limits.deadline_ms(),
+                limit_ms: limits.deadline_ms(),
             }),
         }
     }
 
     fn store(&self, decision: &Decision) -> wasmtime::Result<Store<CallState>> {
-        let state = CallState::new(self, decision);
-        let mut store = Store::new(&self.engine, state);
+        let limits = &self.bound.limits;
+        let mut store = Store::new(&self.engine, CallState::new(&self.bound, decision));
         store.limiter(|state| &mut state.ceiling);
-        store.set_fuel(self.limits.fuel)?;
-        store.set_hostcall_fuel(self.limits.copied_bytes);
-        store.set_max_component_handles(self.limits.handles);
+        store.set_fuel(limits.fuel)?;
+        store.set_hostcall_fuel(limits.copied_bytes);
+        store.set_max_component_handles(limits.handles);
         // Each tick lets other tasks run, and the deadline be noticed; how many there were does not count.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         Ok(store)
     }
+}
+
+/// What a plugin says of itself goes to operators: one line, and not a long one.
+fn one_line(said: &str) -> String {
+    const MOST: usize = 1024;
+    let printable = said.chars().filter(|character| !character.is_control());
+    let mut line: String = printable.take(MOST).collect();
+    line.truncate(line.floor_char_boundary(MOST));
+    line
 }
 
 /// Which failure an engine's error is, by its type and never by its text.

@@ -4,25 +4,22 @@
 use std::collections::BTreeMap;
 
 use lanyard_policy::{
-    Decision, Facts, Field, FieldKind, HookFailure, MAX_STATE_BYTES, Person, Reason, Standing,
-    Step, Value,
+    CommandRequest, CommandResult, Decision, DeviceFacts, Facts, HookFailure, Person, PersonRef,
+    Reason, ResultStatus, Value,
 };
 
-use crate::bindings::exports::lanyard::policy::directory as wit;
-use crate::bindings::lanyard::policy::types;
+use crate::bindings::types;
 
 /// Longest id, name or label, in bytes.
-const NAME_BYTES: usize = 255;
+pub(crate) const NAME_BYTES: usize = 255;
 /// Longest sentence or value, in bytes.
-const TEXT_BYTES: usize = 1024;
+pub(crate) const TEXT_BYTES: usize = 1024;
 /// Longest code or key, in bytes.
-const CODE_BYTES: usize = 64;
-/// Longest URL, in bytes: what browsers and proxies agree to carry.
-const URL_BYTES: usize = 2048;
-/// Most fields of a form.
-const FIELDS: usize = 16;
+pub(crate) const CODE_BYTES: usize = 64;
 /// Most attributes of a person, facts of a verdict, or values of either.
 const ENTRIES: usize = 512;
+/// Longest command, in bytes: a profile with a few certificates has some dozen kilobytes.
+const PLIST_BYTES: usize = 1 << 20;
 
 pub(crate) fn decision(decision: &Decision) -> types::Decision {
     types::Decision {
@@ -31,50 +28,123 @@ pub(crate) fn decision(decision: &Decision) -> types::Decision {
     }
 }
 
+/// Named values that a plugin hands over.
+pub(crate) fn facts(what: &str, handed: Vec<types::Fact>) -> Result<Facts, HookFailure> {
+    counted(what, &handed, 0..=ENTRIES)?;
+    let mut facts = Facts::new();
+    for types::Fact { name, value } in handed {
+        let value = match value {
+            types::Value::Boolean(boolean) => Value::Boolean(boolean),
+            types::Value::Integer(integer) => Value::Integer(integer),
+            types::Value::Text(text) => Value::Text(line("fact's value", text, 0, TEXT_BYTES)?),
+            types::Value::Texts(list) => Value::List(texts("fact's value", list)?),
+        };
+        facts.insert(line("fact's name", name, 1, CODE_BYTES)?, value);
+    }
+    Ok(facts)
+}
+
+/// One named text.
+pub(crate) fn fact(name: &str, text: impl Into<String>) -> types::Fact {
+    types::Fact {
+        name: name.to_owned(),
+        value: types::Value::Text(text.into()),
+    }
+}
+
+/// Several of those that are there.
+pub(crate) fn known_facts<const N: usize>(facts: [(&str, Option<String>); N]) -> Vec<types::Fact> {
+    let known = facts.into_iter();
+    known
+        .filter_map(|(name, text)| text.map(|text| fact(name, text)))
+        .collect()
+}
+
+pub(crate) fn known_person(person: Person) -> types::KnownPerson {
+    types::KnownPerson {
+        directory: person.directory,
+        id: person.id,
+        display_name: person.display_name,
+        attributes: person
+            .attributes
+            .into_iter()
+            .map(|(name, values)| types::Attribute { name, values })
+            .collect(),
+    }
+}
+
+pub(crate) fn person_ref(person: PersonRef) -> types::PersonRef {
+    types::PersonRef {
+        directory: person.directory,
+        id: person.id,
+    }
+}
+
+pub(crate) fn device(device: DeviceFacts) -> types::Device {
+    let mut facts = known_facts([
+        ("serial", device.serial),
+        ("product", device.product),
+        ("os-version", device.os_version),
+        ("build", device.build),
+        ("imei", device.imei),
+        ("meid", device.meid),
+    ]);
+    facts.extend(device.further.into_iter().map(|(name, value)| types::Fact {
+        name,
+        value: match value {
+            Value::Boolean(boolean) => types::Value::Boolean(boolean),
+            Value::Integer(integer) => types::Value::Integer(integer),
+            Value::Text(text) => types::Value::Text(text),
+            Value::List(list) => types::Value::Texts(list),
+        },
+    }));
+    types::Device {
+        udid: device.udid,
+        facts,
+    }
+}
+
+pub(crate) fn command_result(result: CommandResult) -> types::CommandResult {
+    types::CommandResult {
+        uuid: result.uuid,
+        request_type: result.request_type,
+        status: match result.status {
+            ResultStatus::Acknowledged => types::ResultStatus::Acknowledged,
+            ResultStatus::Error => types::ResultStatus::Error,
+            ResultStatus::CommandFormatError => types::ResultStatus::CommandFormatError,
+            ResultStatus::NotNow => types::ResultStatus::NotNow,
+        },
+        at_ms: result.at_ms,
+        error: result.error,
+    }
+}
+
+pub(crate) fn command_request(
+    request: types::CommandRequest,
+) -> Result<CommandRequest, HookFailure> {
+    if request.command_plist.len() > PLIST_BYTES {
+        return Err(invalid(format!(
+            "the command has {} bytes; at most {PLIST_BYTES} are taken",
+            request.command_plist.len()
+        )));
+    }
+    Ok(CommandRequest {
+        dedupe_key: line("command's dedupe key", request.dedupe_key, 1, 128)?,
+        request_type: line("command's request type", request.request_type, 1, 127)?,
+        command_plist: request.command_plist,
+        reason: reason(request.reason)?,
+    })
+}
+
 /// Where a request came from, as facts.
 pub(crate) fn peer_facts(remote_address: String, user_agent: Option<String>) -> Vec<types::Fact> {
-    let fact = |name: &str, text| types::Fact {
-        name: name.to_owned(),
-        value: types::Value::Text(text),
-    };
-    let mut facts = vec![fact("remote-address", remote_address)];
-    facts.extend(user_agent.map(|agent| fact("user-agent", agent)));
-    facts
+    known_facts([
+        ("remote-address", Some(remote_address)),
+        ("user-agent", user_agent),
+    ])
 }
 
-pub(crate) fn step(directory: &str, step: wit::Step) -> Result<Step, HookFailure> {
-    Ok(match step {
-        wit::Step::Authenticated(who) => Step::Authenticated(person(directory, who)?),
-        wit::Step::Rejected(why) => Step::Rejected(reason(why)?),
-        wit::Step::Abstain => Step::Abstain,
-        wit::Step::Ask(form) => {
-            counted("form's fields", &form.fields, 1..=FIELDS)?;
-            Step::Ask {
-                fields: form
-                    .fields
-                    .into_iter()
-                    .map(field)
-                    .collect::<Result<_, _>>()?,
-                state: state(form.state)?,
-            }
-        }
-        wit::Step::Redirect(to) => Step::Redirect {
-            url: line("redirection's url", to.url, 1, URL_BYTES)?,
-            state: state(to.state)?,
-        },
-    })
-}
-
-pub(crate) fn standing(directory: &str, standing: wit::Standing) -> Result<Standing, HookFailure> {
-    Ok(match standing {
-        wit::Standing::Active(who) => Standing::Active(person(directory, who)?),
-        wit::Standing::Disabled(why) => Standing::Disabled(reason(why)?),
-        wit::Standing::Unknown => Standing::Unknown,
-        wit::Standing::Unavailable => Standing::Unavailable,
-    })
-}
-
-fn person(directory: &str, person: types::Person) -> Result<Person, HookFailure> {
+pub(crate) fn person(directory: &str, person: types::Person) -> Result<Person, HookFailure> {
     counted("person's attributes", &person.attributes, 0..=ENTRIES)?;
     let mut attributes = BTreeMap::new();
     for types::Attribute { name, values } in person.attributes {
@@ -89,7 +159,7 @@ fn person(directory: &str, person: types::Person) -> Result<Person, HookFailure>
     })
 }
 
-fn reason(reason: types::Reason) -> Result<Reason, HookFailure> {
+pub(crate) fn reason(reason: types::Reason) -> Result<Reason, HookFailure> {
     let code = line("reason's code", reason.code, 1, CODE_BYTES)?;
     if !code
         .bytes()
@@ -100,17 +170,7 @@ fn reason(reason: types::Reason) -> Result<Reason, HookFailure> {
                 .to_owned(),
         ));
     }
-    counted("reason's facts", &reason.relied_on, 0..=ENTRIES)?;
-    let mut relied_on = Facts::new();
-    for types::Fact { name, value } in reason.relied_on {
-        let value = match value {
-            types::Value::Boolean(boolean) => Value::Boolean(boolean),
-            types::Value::Integer(integer) => Value::Integer(integer),
-            types::Value::Text(text) => Value::Text(line("fact's value", text, 0, TEXT_BYTES)?),
-            types::Value::Texts(list) => Value::List(texts("fact's value", list)?),
-        };
-        relied_on.insert(line("fact's name", name, 1, CODE_BYTES)?, value);
-    }
+    let relied_on = facts("reason's facts", reason.relied_on)?;
     Ok(Reason {
         code,
         message: line("reason's message", reason.message, 0, TEXT_BYTES)?,
@@ -118,37 +178,20 @@ fn reason(reason: types::Reason) -> Result<Reason, HookFailure> {
     })
 }
 
-fn field(field: wit::Field) -> Result<Field, HookFailure> {
-    Ok(Field {
-        name: line("field's name", field.name, 1, CODE_BYTES)?,
-        label: line("field's label", field.label, 0, NAME_BYTES)?,
-        kind: match field.kind {
-            wit::FieldKind::Text => FieldKind::Text,
-            wit::FieldKind::Password => FieldKind::Password,
-            wit::FieldKind::OneTimeCode => FieldKind::OneTimeCode,
-        },
-    })
-}
-
-fn texts(what: &str, list: Vec<String>) -> Result<Vec<String>, HookFailure> {
+pub(crate) fn texts(what: &str, list: Vec<String>) -> Result<Vec<String>, HookFailure> {
     counted(what, &list, 0..=ENTRIES)?;
     list.into_iter()
         .map(|text| line(what, text, 0, TEXT_BYTES))
         .collect()
 }
 
-fn state(state: Vec<u8>) -> Result<Vec<u8>, HookFailure> {
-    if state.len() > MAX_STATE_BYTES {
-        return Err(invalid(format!(
-            "the state has {} bytes; at most {MAX_STATE_BYTES} are kept",
-            state.len()
-        )));
-    }
-    Ok(state)
-}
-
 /// Text on one line: a control character could forge a line of a log, or hide what a person is asked.
-fn line(what: &str, text: String, least: usize, most: usize) -> Result<String, HookFailure> {
+pub(crate) fn line(
+    what: &str,
+    text: String,
+    least: usize,
+    most: usize,
+) -> Result<String, HookFailure> {
     if !(least..=most).contains(&text.len()) {
         return Err(invalid(format!(
             "the {what} has {} bytes; {least} to {most} are right",
@@ -161,7 +204,7 @@ fn line(what: &str, text: String, least: usize, most: usize) -> Result<String, H
     Ok(text)
 }
 
-fn counted<T>(
+pub(crate) fn counted<T>(
     what: &str,
     list: &[T],
     right: std::ops::RangeInclusive<usize>,
@@ -177,6 +220,6 @@ fn counted<T>(
     )))
 }
 
-fn invalid(detail: String) -> HookFailure {
+pub(crate) fn invalid(detail: String) -> HookFailure {
     HookFailure::InvalidAnswer { detail }
 }

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::bindings::lanyard::policy::{log, secrets, types};
-use crate::call::CallState;
+use crate::bindings::capabilities::Capabilities;
 use crate::sandbox;
+use crate::state::CallState;
 
 /// How much room there is for plugins, all of them together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,9 +111,7 @@ fn config(capacity: &Capacity) -> Config {
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     sandbox::link(&mut linker)?;
-    types::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    log::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    secrets::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    Capabilities::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -2,8 +2,8 @@
 //! its own budget of fuel, time, memory and host calls. This crate does **not** decide which plugin is bound where, keeps no
 //! record of decisions, and gives a plugin no files, sockets or environment.
 //!
-//! [`PluginHost`] holds the engine; [`PluginHost::load_directory`] checks a component and makes it a
-//! [`Directory`](lanyard_policy::Directory). The contract is `sdk/wit/`.
+//! [`PluginHost`] holds the engine; [`PluginHost::load`] checks a component and makes it a [`Plugin`], which is bound to hooks on
+//! [`Terms`]: a name, settings, capabilities, limits. The contract is `sdk/wit/`.
 //!
 //! A plugin's clock and random come from the [`Decision`](lanyard_policy::Decision) alone, floating point is canonical and
 //! relaxed SIMD is off: the same question gets the same answer for the same fuel. What ends at the wall-clock deadline or
@@ -24,14 +24,21 @@ mod bindings;
 mod call;
 mod capability;
 mod contract;
-mod directory;
+mod hook;
 mod host;
 mod limits;
 mod load;
+mod log;
+mod plugin;
 mod sandbox;
+mod secret;
+mod state;
 mod verify;
 
-pub use directory::WasmDirectory;
+pub use hook::{
+    WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
+};
 pub use host::{Capacity, PluginHost, StartError};
 pub use limits::Limits;
 pub use load::LoadError;
+pub use plugin::{Plugin, Terms};

@@ -26,7 +26,7 @@ pub struct Limits {
     pub copied_bytes: usize,
     /// Live handles. Default 256.
     pub handles: usize,
-    /// Bytes of log, standard output and standard error together; the rest is cut off. Default 16 KiB.
+    /// Bytes of log, standard output and standard error together, 128 for each line included; the rest is cut off. Default 16 KiB.
     pub log_bytes: usize,
     /// Calls under way at the same time. Others wait for their turn, at most for the deadline. Default 16: sleepers of one
     /// plugin cannot take the instances of all.

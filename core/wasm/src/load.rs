@@ -1,21 +1,18 @@
 //! From a file's bytes to a plugin that may be bound: every reason to refuse one is found here and not in production.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use lanyard_policy::{Decision, HookFailure};
-use tokio::sync::Semaphore;
+use lanyard_policy::{Capability, HookFailure, HookPoint};
 use wasmtime::component::Component;
 
-use crate::bindings::DirectoryPluginPre;
-use crate::call::Callable;
 use crate::host::PluginHost;
-use crate::limits::Limits;
-use crate::{WasmDirectory, sandbox};
+use crate::plugin::Plugin;
+use crate::sandbox;
 
 /// The version of the contract that this host speaks.
-const CONTRACT: &str = "0.1.0-dev";
-/// The capabilities of the contract that this host has.
-const CAPABILITIES: [&str; 3] = ["types", "log", "secrets"];
+pub(crate) const CONTRACT: &str = "0.1.0-dev";
+/// The package of the contract.
+const PACKAGE: &str = "lanyard:policy/";
 
 /// Why a component is not a plugin that this host runs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +57,21 @@ pub enum LoadError {
         /// The engine's words, naming interface and function.
         detail: String,
     },
+    /// The component uses a capability that its binding does not grant.
+    #[error("the plugin uses `{capability}`, which its binding does not grant")]
+    NotGranted {
+        /// The capability.
+        capability: &'static str,
+    },
+    /// The component answers none of the contract's hooks.
+    #[error("the component exports no hook of the contract; a plugin answers at least one of {}", HookPoint::ALL.map(HookPoint::as_str).join(", "))]
+    NoHook,
+    /// The settings of the binding are not usable.
+    #[error("the settings are not usable: {reason}")]
+    Settings {
+        /// What the plugin says is wrong, and what would be right.
+        reason: String,
+    },
     /// The component lacks the hook it was to be bound to, or has it with other types.
     #[error("the component does not export the hook `{hook}` as the contract has it: {detail}")]
     WrongHook {
@@ -82,54 +94,28 @@ pub enum LoadError {
 }
 
 impl PluginHost {
-    /// Makes a directory of a component. Compiles off the executor's threads, then starts one instance as a trial.
-    ///
-    /// `name` is the binding's: persons belong to the directory of this name. Must be called within a Tokio runtime.
+    /// Checks a component and compiles it, off the executor's threads. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`LoadError`], one sentence for each thing that can be wrong with a component.
-    pub async fn load_directory(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        limits: Limits,
-    ) -> Result<WasmDirectory, LoadError> {
-        self.admit(&bytes, &limits)?;
-        let component = self.compile(bytes).await?;
-        self.check_imports(&component)?;
-        let pre =
-            self.linker
-                .instantiate_pre(&component)
-                .map_err(|error| LoadError::ImportMismatch {
-                    detail: format!("{error:#}"),
-                })?;
-        let pre = DirectoryPluginPre::new(pre).map_err(|error| wrong_directory(&error))?;
-        let callable = Callable {
-            plugin: Arc::from(name),
-            engine: self.engine.clone(),
-            pre,
-            verifying: Arc::clone(&self.verifications),
-            turns: Arc::new(Semaphore::new(limits.concurrent_calls)),
-            limits: Arc::new(limits),
-        };
-        try_out(&callable).await?;
-        Ok(WasmDirectory::new(callable))
-    }
-
-    fn admit(&self, bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
+    pub async fn load(&self, bytes: Vec<u8>) -> Result<Plugin, LoadError> {
         if bytes.len() > self.capacity.component_bytes {
             return Err(LoadError::TooLarge {
                 size: bytes.len(),
                 limit: self.capacity.component_bytes,
             });
         }
-        if limits.memory_bytes > self.capacity.memory_bytes {
-            return Err(LoadError::MemoryBeyondCapacity {
-                limit: limits.memory_bytes,
-                room: self.capacity.memory_bytes,
-            });
-        }
-        recognise(bytes)
+        recognise(&bytes)?;
+        let component = self.compile(bytes).await?;
+        let capabilities = self.capabilities(&component)?;
+        let pre =
+            self.linker
+                .instantiate_pre(&component)
+                .map_err(|error| LoadError::ImportMismatch {
+                    detail: format!("{error:#}"),
+                })?;
+        let exports = self.exports(&component)?;
+        Ok(Plugin::new(self, pre, capabilities, exports))
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
@@ -147,21 +133,53 @@ impl PluginHost {
         }
     }
 
-    /// Before the linker looks: its own words name the first missing function, and not what the plugin wanted.
-    fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
+    /// What the component uses. Before the linker looks: its own words name the first missing function, and not what the plugin
+    /// wanted.
+    fn capabilities(&self, component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
+        let mut used = BTreeSet::new();
         for (import, _) in component.component_type().imports(&self.engine) {
             let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-            let import = import.to_owned();
-            match interface.strip_prefix("lanyard:policy/") {
-                Some(_) if version != CONTRACT => {
-                    return Err(LoadError::UnknownContract { import });
+            let unknown = || LoadError::UnknownImport {
+                import: import.to_owned(),
+            };
+            let Some(name) = interface.strip_prefix(PACKAGE) else {
+                if sandbox::INTERFACES.contains(&interface) {
+                    continue;
                 }
-                Some(name) if CAPABILITIES.contains(&name) => {}
-                None if sandbox::INTERFACES.contains(&interface) => {}
-                Some(_) | None => return Err(LoadError::UnknownImport { import }),
+                return Err(unknown());
+            };
+            if version != CONTRACT {
+                return Err(LoadError::UnknownContract {
+                    import: import.to_owned(),
+                });
+            }
+            // Types are no capability, and a binding's settings are its own.
+            if ["types", "settings"].contains(&name) {
+                continue;
+            }
+            let known = Capability::ALL
+                .into_iter()
+                .find(|capability| capability.as_str() == name);
+            used.insert(known.ok_or_else(unknown)?);
+        }
+        Ok(used)
+    }
+
+    /// What it exports of the contract, by the interfaces' names.
+    fn exports(&self, component: &Component) -> Result<BTreeSet<String>, LoadError> {
+        let mut exports = BTreeSet::new();
+        for (export, _) in component.component_type().exports(&self.engine) {
+            let (interface, version) = export.split_once('@').unwrap_or((export, ""));
+            if let Some(name) = interface.strip_prefix(PACKAGE) {
+                if version != CONTRACT {
+                    return Err(LoadError::UnknownContract {
+                        import: export.to_owned(),
+                    });
+                }
+                exports.insert(name.to_owned());
             }
         }
-        Ok(())
+        Ok(exports)
     }
 }
 
@@ -175,25 +193,4 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
         _ => "no WebAssembly at all",
     };
     Err(LoadError::NotAComponent { found })
-}
-
-/// The engine looks up exports by name when it is linked, and compares types only with an instance at hand.
-async fn try_out(callable: &Callable) -> Result<(), LoadError> {
-    let occasion = Decision {
-        id: "load".to_owned(),
-        at_ms: 0,
-        seed: [0; 32],
-    };
-    callable
-        .start(&occasion)
-        .await
-        .map_err(LoadError::DoesNotStart)?
-        .map_err(|error| wrong_directory(&error))
-}
-
-fn wrong_directory(error: &wasmtime::Error) -> LoadError {
-    LoadError::WrongHook {
-        hook: format!("lanyard:policy/directory@{CONTRACT}"),
-        detail: format!("{error:#}"),
-    }
 }

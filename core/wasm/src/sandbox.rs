@@ -17,7 +17,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView};
 
-use crate::capability::Log;
+use crate::log::Log;
 
 /// The WASI interfaces that a plugin may import; none of them reaches anything outside.
 ///

@@ -9,6 +9,7 @@ mod altered;
 mod crash;
 mod foreign;
 mod mischief;
+mod over;
 mod recorded;
 mod scep;
 mod sealed;

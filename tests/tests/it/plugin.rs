@@ -74,7 +74,11 @@ async fn a_plugin_vouches_for_its_persons_and_leaves_others_to_the_next_director
 async fn a_plugin_that_fails_never_says_that_the_password_is_wrong() {
     let site = running_site();
     let browser = Browser::open(&site).await;
-    for (user_name, code) in [("trap", "trapped"), ("spin", "out-of-fuel")] {
+    for (user_name, code) in [
+        ("trap", "trapped"),
+        ("spin", "out-of-fuel"),
+        ("away", "unavailable"),
+    ] {
         let answer = browser.sign_in(user_name, PASSWORD).await;
         is_page(&answer, 503, "Signing in is not possible right now.");
         let log = site.server_log();
@@ -122,10 +126,7 @@ fn the_server_does_not_start_with_a_file_that_is_no_directory_plugin() {
         ),
         (b"#!/bin/sh", "no WebAssembly at all"),
         (b"\0asm\x01\0\0\0", "a core WebAssembly module"),
-        (
-            b"\0asm\x0d\0\x01\0",
-            "does not export the hook `lanyard:policy/directory@",
-        ),
+        (b"\0asm\x0d\0\x01\0", "exports no hook of the contract"),
         (b"\0asm\x0d\0\x01\0broken", "the component is not valid"),
         (&too_large, "bytes, and at most"),
     ] {

@@ -1,7 +1,7 @@
 //! The enrollment page, as browsers and as people who should not be here use it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::header;
+use http::header::{self, HeaderName};
 use lanyard_device::http::{Answer, Call};
 use lanyard_mdm::{document::Limits, ota::ProfileService, profile::CONTENT_TYPE, signed};
 use lanyard_tests::site::{Site, USER};
@@ -260,6 +260,25 @@ async fn the_page_keeps_other_sites_out_and_fits_a_phone() {
 }
 
 #[tokio::test]
+async fn a_link_on_another_site_signs_nobody_in() {
+    let site = site(&[]);
+    let browser = Browser::open(&site).await;
+    let name = HeaderName::from_static("sec-fetch-site");
+    for (from, signs_in) in [("cross-site", false), ("same-site", false), ("none", true)] {
+        let call = Call::get(&browser.link)
+            .header(header::AUTHORIZATION, &basic(USER, PASSWORD))
+            .header(name.clone(), from);
+        let answer = browser.client.send(&call).await.unwrap();
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            answer.content_type.starts_with("text/html"),
+            !signs_in,
+            "{from}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn oversized_and_malformed_requests_are_refused_and_the_server_goes_on() {
     let site = site(&[]);
     let browser = Browser::open(&site).await;
@@ -270,7 +289,10 @@ async fn oversized_and_malformed_requests_are_refused_and_the_server_goes_on() {
     }
     let form = browser.form(&[("user_name", USER), ("password", &long(100_000))], None);
     let head = Call::get(&browser.link).header(header::AUTHORIZATION, &basic(USER, &long(100_000)));
-    for (call, status) in [(form, 413), (head, 431)] {
+    let many = (0..100).fold(Call::get(&browser.link), |call, n| {
+        call.header(HeaderName::try_from(format!("x-{n}")).unwrap(), "x")
+    });
+    for (call, status) in [(form, 413), (head, 431), (many, 431)] {
         // The server closes before it has read all, so the answer may be lost on the way.
         if let Ok(answer) = browser.client.send(&call).await {
             assert_eq!(answer.status, status);

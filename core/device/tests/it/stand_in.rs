@@ -233,7 +233,8 @@ async fn answer(
 }
 
 fn signer(header: Option<&[u8]>, body: &[u8]) -> Option<Certificate> {
-    signature::verify(header?, body).ok()
+    let claim = signature::Claim::read(header?).ok()?;
+    claim.verify(body).ok()
 }
 
 fn connect(report: Report, script: &mut Script) -> Reply {
@@ -287,12 +288,13 @@ fn phase(body: &[u8], origin: &str, mistake: Option<Mistake>) -> Reply {
             .verify_signed_by(authority, lanyard_pki::Strength::Modern)
             .is_ok()
     };
-    match ota::verify_message(body, Limits::default(), &trust, is_ours) {
+    match ota::verify_message(body, Limits::default(), is_ours) {
         Ok(PhaseMessage::Device {
             attributes,
-            attestation,
-            ..
+            certificate,
+            chain,
         }) => {
+            let attestation = trust.attest(&certificate, &chain);
             assert!(matches!(attestation, Attestation::Trusted { .. }));
             let challenge = attributes.challenge.as_ref().map(Challenge::expose);
             if challenge != Some(CHALLENGE) {

@@ -237,20 +237,25 @@ impl Message {
     }
 }
 
+/// Longest device token, in bytes: Apple's have 32, and may grow.
+const MAX_TOKEN: usize = 100;
+/// Longest unlock token, in bytes: those of iPhones have one to two thousand.
+const MAX_UNLOCK_TOKEN: usize = 16 * 1024;
+
 impl Authenticate {
     fn take(fields: &mut Fields) -> Result<Self, FieldError> {
-        let topic = fields.filled("Topic")?;
+        let topic = fields.label("Topic")?;
         Ok(Self {
             topic: fields.required("Topic", topic)?,
-            device_name: fields.filled("DeviceName")?,
-            model: fields.filled("Model")?,
-            model_name: fields.filled("ModelName")?,
-            os_version: fields.filled("OSVersion")?,
-            build_version: fields.filled("BuildVersion")?,
-            product_name: fields.filled("ProductName")?,
-            serial_number: fields.filled("SerialNumber")?,
-            imei: fields.filled("IMEI")?,
-            meid: fields.filled("MEID")?,
+            device_name: fields.label("DeviceName")?,
+            model: fields.label("Model")?,
+            model_name: fields.label("ModelName")?,
+            os_version: fields.label("OSVersion")?,
+            build_version: fields.label("BuildVersion")?,
+            product_name: fields.label("ProductName")?,
+            serial_number: fields.label("SerialNumber")?,
+            imei: fields.label("IMEI")?,
+            meid: fields.label("MEID")?,
         })
     }
 
@@ -275,16 +280,18 @@ impl Authenticate {
 
 impl TokenUpdate {
     fn take(fields: &mut Fields) -> Result<Self, FieldError> {
-        let topic = fields.filled("Topic")?;
+        let topic = fields.label("Topic")?;
         let topic = fields.required("Topic", topic)?;
-        let token = non_empty(fields.data("Token")?);
+        let token = fields.bounded_data("Token", MAX_TOKEN)?;
         let token = fields.required("Token", token)?;
-        let push_magic = fields.filled("PushMagic")?;
+        let push_magic = fields.label("PushMagic")?;
         Ok(Self {
             topic,
             token: DeviceToken::new(token),
             push_magic: PushMagic::new(fields.required("PushMagic", push_magic)?),
-            unlock_token: non_empty(fields.data("UnlockToken")?).map(UnlockToken::new),
+            unlock_token: fields
+                .bounded_data("UnlockToken", MAX_UNLOCK_TOKEN)?
+                .map(UnlockToken::new),
             awaiting_configuration: fields.boolean("AwaitingConfiguration")?,
         })
     }

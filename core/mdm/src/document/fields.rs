@@ -44,6 +44,10 @@ impl fmt::Display for FieldProblem {
     }
 }
 
+/// Longest text that is kept and shown, in bytes.
+const LONGEST_LABEL: usize = 255;
+const LABEL_RULE: &str = "must be at most 255 bytes without control characters";
+
 /// Names of property list types, as errors spell them.
 pub(crate) struct Kind;
 
@@ -112,6 +116,28 @@ impl Fields {
     /// A string that counts as absent when it is empty: Macs send empty IMEI and MEID.
     pub(crate) fn filled(&mut self, key: &'static str) -> Result<Option<String>, FieldError> {
         Ok(self.text(key)?.filter(|text| !text.trim().is_empty()))
+    }
+
+    /// A [`filled`](Self::filled) string that is kept and shown: of bounded length, and without control characters.
+    pub(crate) fn label(&mut self, key: &'static str) -> Result<Option<String>, FieldError> {
+        match self.filled(key)? {
+            Some(text) if text.len() > LONGEST_LABEL || text.chars().any(char::is_control) => {
+                Err(self.invalid(key, LABEL_RULE))
+            }
+            text => Ok(text),
+        }
+    }
+
+    /// Data that counts as absent when it is empty, and is refused when it is larger than anything a device would send.
+    pub(crate) fn bounded_data(
+        &mut self,
+        key: &'static str,
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, FieldError> {
+        match self.data(key)? {
+            Some(data) if data.len() > most => Err(self.invalid(key, "is too large")),
+            data => Ok(data.filter(|data| !data.is_empty())),
+        }
     }
 
     pub(crate) fn data(&mut self, key: &'static str) -> Result<Option<Vec<u8>>, FieldError> {

@@ -6,10 +6,7 @@ use crate::document::{FieldError, Fields};
 use crate::secret::Challenge;
 use crate::sender::EnrollmentId;
 
-const LONGEST: usize = 255;
-
 const UDID_RULE: &str = "must be 1 to 64 letters, digits, '-', '_' or '.'";
-const TEXT_RULE: &str = "must be at most 255 bytes without control characters";
 
 /// The attributes of a device. Absent and empty mean the same: the hardware has no such thing, or it was not asked.
 ///
@@ -49,14 +46,14 @@ impl DeviceAttributes {
         }
         Ok(Self {
             udid,
-            serial: text(fields, "SERIAL")?,
-            product: text(fields, "PRODUCT")?,
-            version: text(fields, "VERSION")?,
-            imei: text(fields, "IMEI")?,
-            meid: text(fields, "MEID")?,
-            iccid: text(fields, "ICCID")?,
-            mac_address: text(fields, "MAC_ADDRESS_EN0")?,
-            device_name: text(fields, "DEVICE_NAME")?,
+            serial: fields.label("SERIAL")?,
+            product: fields.label("PRODUCT")?,
+            version: fields.label("VERSION")?,
+            imei: fields.label("IMEI")?,
+            meid: fields.label("MEID")?,
+            iccid: fields.label("ICCID")?,
+            mac_address: fields.label("MAC_ADDRESS_EN0")?,
+            device_name: fields.label("DEVICE_NAME")?,
             challenge: take_challenge(fields, "CHALLENGE")?,
         })
     }
@@ -92,16 +89,6 @@ impl DeviceAttributes {
             challenge: None,
             ..self.clone()
         }
-    }
-}
-
-fn text(fields: &mut Fields, key: &'static str) -> Result<Option<String>, FieldError> {
-    let text = fields.filled(key)?;
-    match text {
-        Some(text) if text.len() > LONGEST || text.chars().any(char::is_control) => {
-            Err(fields.invalid(key, TEXT_RULE))
-        }
-        text => Ok(text),
     }
 }
 

@@ -4,21 +4,22 @@ use lanyard_pki::cms::{CmsError, SignedMessage, Signer};
 use lanyard_pki::{Certificate, Digest, PrivateKey, Strength};
 use thiserror::Error;
 
-use super::{Attestation, DeviceAttributes, FactoryTrust};
+use super::DeviceAttributes;
 use crate::document::{self, DocumentError, FieldError, Limits, WriteError};
 
 /// What a device posted, told apart by who signed it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PhaseMessage {
-    /// Phase 2: not signed by an identity of ours. The challenge in the attributes is what ties it to a person; the attestation
-    /// is a fact for whoever decides.
+    /// Phase 2: not signed by an identity of ours. The challenge in the attributes is what ties it to a person: look for its
+    /// session before the chain is walked ([`FactoryTrust::attest`](super::FactoryTrust::attest)), which costs several
+    /// signatures.
     Device {
         /// What the device says about itself.
         attributes: DeviceAttributes,
-        /// Whether the signer is a factory identity.
-        attestation: Attestation,
-        /// The signer's certificate, for the record.
+        /// The signer's certificate.
         certificate: Certificate,
+        /// All certificates of the message, the signer's among them.
+        chain: Vec<Certificate>,
     },
     /// Phase 3: signed by an identity that our authority issued. Validity, revocation and session are the caller's to check.
     Identity {
@@ -60,12 +61,11 @@ pub enum PhaseError {
 ///
 /// # Errors
 ///
-/// See [`PhaseError`]. A signer that is neither ours nor known to `factory` is not an error but
-/// [`Attestation::None`]: whether such a device may enroll is a decision of the organization.
+/// See [`PhaseError`]. A signer that is not ours is not an error: whether a factory vouches for it, and whether such a device
+/// may enroll, is decided later.
 pub fn verify_message(
     body: &[u8],
     limits: Limits,
-    factory: &FactoryTrust,
     is_ours: impl FnOnce(&Certificate) -> bool,
 ) -> Result<PhaseMessage, PhaseError> {
     if body.len() > limits.max_bytes {
@@ -94,11 +94,10 @@ pub fn verify_message(
             certificate,
         });
     }
-    let attestation = factory.attest(&certificate, verified.certificates());
     Ok(PhaseMessage::Device {
         attributes,
-        attestation,
         certificate,
+        chain: verified.certificates().to_vec(),
     })
 }
 

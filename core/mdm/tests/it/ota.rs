@@ -52,7 +52,7 @@ fn trust() -> FactoryTrust {
 }
 
 fn read(body: &[u8]) -> Result<PhaseMessage, PhaseError> {
-    verify_message(body, Limits::bytes(64 * 1024), &trust(), ours)
+    verify_message(body, Limits::bytes(64 * 1024), ours)
 }
 
 #[test]
@@ -83,10 +83,8 @@ fn the_signer_tells_the_phases_apart() {
     let phase_2 = read(&write(&attributes(), &FACTORY_DEVICE, &[])).unwrap();
     let expected = PhaseMessage::Device {
         attributes: attributes(),
-        attestation: Attestation::Trusted {
-            root_sha256: FACTORY.certificate().fingerprint(),
-        },
         certificate: FACTORY_DEVICE.certificate.clone(),
+        chain: vec![FACTORY_DEVICE.certificate.clone()],
     };
     assert_eq!(phase_2, expected);
 
@@ -108,11 +106,14 @@ fn an_authority_of_the_same_name_is_not_ours() {
         std::slice::from_ref(impostor.certificate()),
     ))
     .unwrap();
-    let PhaseMessage::Device { attestation, .. } = message else {
+    let PhaseMessage::Device {
+        certificate, chain, ..
+    } = message
+    else {
         panic!("an impostor passed for our authority");
     };
     assert!(matches!(
-        attestation,
+        trust().attest(&certificate, &chain),
         Attestation::None(NotAttested::UnknownRoot { .. })
     ));
 }
@@ -155,6 +156,21 @@ fn attestation_says_why_not() {
     );
     let root_sha256 = FACTORY.certificate().fingerprint();
     assert_eq!(outcome, Attestation::Trusted { root_sha256 });
+}
+
+/// Each signature that is tried costs the server computing that anybody can ask for.
+#[test]
+fn of_many_issuers_of_one_name_few_are_tried() {
+    let real = subordinate(&FACTORY, "Test Device Sub CA", 7);
+    let device = issue(&real, "factory identity", 8).certificate;
+    let made_up = subordinate(&FACTORY, "Test Device Sub CA", 9);
+    let mut chain = vec![made_up.certificate().clone(); 2];
+    let believed = |chain: &[Certificate]| {
+        matches!(trust().attest(&device, chain), Attestation::Trusted { .. })
+    };
+    assert!(believed(&[chain[0].clone(), real.certificate().clone()]));
+    chain.push(real.certificate().clone());
+    assert!(!believed(&chain), "the third of the name is not looked at");
 }
 
 /// A certificate signed with the key of a leaf.
@@ -278,7 +294,7 @@ fn attributes_are_read_leniently_where_devices_are_sloppy() {
 fn messages_are_bounded() {
     let body = write(&attributes(), &FACTORY_DEVICE, &[]);
     let limits = Limits::bytes(body.len() - 1);
-    let outcome = verify_message(&body, limits, &trust(), ours);
+    let outcome = verify_message(&body, limits, ours);
     assert!(matches!(outcome, Err(PhaseError::TooLarge { .. })));
 }
 

@@ -1,32 +1,40 @@
-use lanyard_mdm::signature::{self, SignatureError};
+use lanyard_mdm::signature::{self, Claim, SignatureError};
 use lanyard_mdm::signed;
+use lanyard_pki::Certificate;
 use proptest::prelude::*;
 
 use crate::identities::DEVICE;
+
+fn verify_signature(header: &[u8], body: &[u8]) -> Result<Certificate, SignatureError> {
+    let claim = Claim::read(header)?;
+    let claimed = claim.unverified_signer()?.clone();
+    assert_eq!(claim.verify(body)?, claimed);
+    Ok(claimed)
+}
 
 #[test]
 fn a_signature_proves_its_signer_for_its_body_only() {
     let header = signature::create(b"body", &DEVICE.key, &DEVICE.certificate).unwrap();
     assert!(!header.contains(char::is_whitespace));
-    let signer = signature::verify(header.as_bytes(), b"body").unwrap();
+    let signer = verify_signature(header.as_bytes(), b"body").unwrap();
     assert_eq!(signer, DEVICE.certificate);
-    assert!(signature::verify(format!(" {header} ").as_bytes(), b"body").is_ok());
+    assert!(verify_signature(format!(" {header} ").as_bytes(), b"body").is_ok());
 
     assert!(matches!(
-        signature::verify(header.as_bytes(), b"bodY"),
+        verify_signature(header.as_bytes(), b"bodY"),
         Err(SignatureError::Signature(_))
     ));
     assert!(matches!(
-        signature::verify(b"", b"body"),
+        verify_signature(b"", b"body"),
         Err(SignatureError::Signature(_))
     ));
     assert!(matches!(
-        signature::verify(b"%%%", b"body"),
+        verify_signature(b"%%%", b"body"),
         Err(SignatureError::Encoding(_))
     ));
     let long = vec![b'A'; signature::MAX_LENGTH + 1];
     assert!(matches!(
-        signature::verify(&long, b"body"),
+        verify_signature(&long, b"body"),
         Err(SignatureError::TooLong(_))
     ));
 }
@@ -42,12 +50,12 @@ fn a_signature_with_content_of_its_own_is_refused() {
     };
     let attached = signed::sign(b"body", identity).unwrap();
     let header = base64::engine::general_purpose::STANDARD.encode(attached);
-    assert!(signature::verify(header.as_bytes(), b"body").is_err());
+    assert!(verify_signature(header.as_bytes(), b"body").is_err());
 }
 
 proptest! {
     #[test]
     fn arbitrary_headers_never_panic(header in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let _ = signature::verify(&header, b"body");
+        let _ = verify_signature(&header, b"body");
     }
 }

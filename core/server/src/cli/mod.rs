@@ -266,5 +266,15 @@ fn print(text: &str) -> Outcome {
 }
 
 fn print_json(value: &Value) -> Outcome {
-    print(&serde_json::to_string_pretty(value)?)
+    let json = serde_json::to_string_pretty(value)?;
+    // Characters outside of strings are none of these, and inside of strings this is the same to whoever reads JSON.
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character != '\n' && show::steers(character) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    print(&escaped)
 }

@@ -174,8 +174,11 @@ pub(super) fn commands(answer: &Value) -> String {
             if let Some(result) = command["result"].as_str() {
                 let shown = result
                     .chars()
-                    .filter(|each| !each.is_control() || "\n\t".contains(*each));
-                lines.push(format!("\n{}", shown.collect::<String>()));
+                    .filter(|each| !steers(*each) || "\n\t".contains(*each));
+                // Indented, so that nothing in it passes for a line of ours.
+                let shown: String = shown.collect();
+                lines.push(String::new());
+                lines.extend(shown.lines().map(|line| format!("    {line}")));
             }
             lines.join("\n")
         })
@@ -183,12 +186,18 @@ pub(super) fn commands(answer: &Value) -> String {
     each.join("\n\n")
 }
 
-/// What devices say about themselves goes to a terminal: control characters do not.
+/// Whether a character moves a terminal's cursor, or makes what follows read in another order than it stands.
+pub(super) fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What devices say about themselves goes to a terminal: what would steer it does not.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text
             .chars()
-            .filter(|character| !character.is_control())
+            .filter(|character| !steers(*character))
             .collect(),
         Value::Null => "–".to_owned(),
         other => other.to_string(),
@@ -213,8 +222,17 @@ fn ago(seconds: &Value) -> String {
 }
 
 fn table(heads: &[&str], rows: &[Value], cells: impl Fn(&Value) -> Vec<String>) -> String {
+    const WIDEST: usize = 72;
     let mut lines: Vec<Vec<String>> = vec![heads.iter().map(|&head| head.to_owned()).collect()];
-    lines.extend(rows.iter().map(cells));
+    lines.extend(rows.iter().map(|row| {
+        let cells = cells(row).into_iter();
+        cells
+            .map(|cell| match cell.char_indices().nth(WIDEST) {
+                Some((end, _)) => format!("{}…", &cell[..end]),
+                None => cell,
+            })
+            .collect()
+    }));
     let widths: Vec<usize> = (0..heads.len())
         .map(|column| {
             lines
@@ -256,6 +274,16 @@ mod tests {
             !shown.contains('\u{1b}') && !shown.contains('\u{7}'),
             "{shown:?}"
         );
-        assert!(shown.contains("]0;title\tname\n"), "{shown:?}");
+        assert!(shown.contains("]0;title\tname"), "{shown:?}");
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_shown() {
+        let name = "x".repeat(100_000);
+        let shown = devices(&[json!({ "id": name, "state": "\u{202e}dellorne" })]);
+        assert!(
+            shown.len() < 1_000 && !shown.contains('\u{202e}'),
+            "{shown}"
+        );
     }
 }

@@ -70,7 +70,7 @@ impl From<StoreError> for Failure {
 impl From<UserRefused> for Failure {
     fn from(error: UserRefused) -> Self {
         let status = match error {
-            UserRefused::NameTaken => StatusCode::CONFLICT,
+            UserRefused::NameTaken | UserRefused::HasDevices => StatusCode::CONFLICT,
             UserRefused::Unknown => StatusCode::NOT_FOUND,
             UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,

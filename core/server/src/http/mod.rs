@@ -3,6 +3,7 @@
 mod admin;
 mod enrollment;
 mod limits;
+mod log_budget;
 mod mdm;
 pub mod paths;
 mod scep;
@@ -23,6 +24,7 @@ use lanyard_pki::seal::MacKey;
 
 pub use admin::router as admin_router;
 use limits::{BodyBudget, within_budget, within_time};
+use log_budget::LogBudget;
 
 use crate::configuration::Limits;
 
@@ -87,18 +89,28 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
         .with_state(shared)
 }
 
+/// Refusals that are logged: strangers can make any number of them.
+static REFUSALS: LogBudget = LogBudget::new();
+
 /// A refusal as a device sees it: a status and one short line, the same for every reason. Never 401.
 fn refused(what: &'static str, refusal: &Refusal) -> Response {
     let (status, text) = match refusal.kind() {
         RefusalKind::BadRequest => (StatusCode::BAD_REQUEST, "the request was not accepted\n"),
         RefusalKind::Forbidden => (StatusCode::FORBIDDEN, "this device may not be enrolled\n"),
-        RefusalKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "try again later\n"),
+        RefusalKind::Unavailable | RefusalKind::TooMany => {
+            (StatusCode::SERVICE_UNAVAILABLE, "try again later\n")
+        }
         RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n"),
     };
-    if refusal.kind() == RefusalKind::Internal {
-        tracing::error!(what, reason = %refusal, "failed");
-    } else {
-        tracing::warn!(what, reason = %refusal, status = status.as_u16(), "refused");
+    match refusal.kind() {
+        RefusalKind::Internal => tracing::error!(what, reason = %refusal, "failed"),
+        RefusalKind::TooMany => tracing::debug!(what, reason = %refusal, "refused"),
+        RefusalKind::BadRequest | RefusalKind::Forbidden | RefusalKind::Unavailable => {
+            if let Some(left_out) = REFUSALS.admit() {
+                let status = status.as_u16();
+                tracing::warn!(what, reason = %refusal, status, left_out, "refused");
+            }
+        }
     }
     (status, [(header::CONTENT_TYPE, "text/plain")], text).into_response()
 }

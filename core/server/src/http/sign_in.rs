@@ -47,7 +47,14 @@ pub(super) async fn page(
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
 ) -> Response {
-    match headers.get(header::AUTHORIZATION).map(basic_credentials) {
+    // A link on another site may carry a stranger's name and password, whose session the phone would enroll into.
+    let sent_by_a_link = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site != "none" && site != "same-origin");
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .filter(|_| !sent_by_a_link);
+    match authorization.map(basic_credentials) {
         None => form(&shared, StatusCode::OK, "", None),
         Some(None) => ask_basic("the Authorization header is not HTTP Basic\n"),
         Some(Some((user_name, password))) => {
@@ -137,7 +144,7 @@ fn explain(refused: &SignInRefused, Remote(remote): Remote) -> (StatusCode, &'st
             (StatusCode::FORBIDDEN, "User name or password is wrong.")
         }
         SignInRefused::TooMany { .. } => {
-            tracing::warn!(%remote, "sign-in throttled");
+            tracing::debug!(%remote, "sign-in throttled");
             (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many attempts. Please wait a minute and try again.",

@@ -272,7 +272,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 11] {
+fn indexes() -> [IndexCreateStatement; 12] {
     [
         index(
             "certificate_serial",
@@ -295,6 +295,11 @@ fn indexes() -> [IndexCreateStatement; 11] {
         index("certificate_enrollment", "certificate", &["enrollment_id"]),
         index("challenge_use_expiry", "challenge_use", &["expires_at"]),
         index("enrollment_device", "enrollment", &["device_id"]),
+        index(
+            "enrollment_person",
+            "enrollment",
+            &["directory", "person_id"],
+        ),
         // The only index over `seq`: finding the head of a queue must not walk the history behind it.
         index(
             "command_queue",

@@ -338,7 +338,20 @@ async fn nobody_takes_another_persons_device_before_it_is_released() {
     assert_eq!(next(&store, UDID, false).await.as_deref(), Some("erase"));
 
     store.check_out(UDID, None, at(6)).await.unwrap();
-    let released = store.authenticate(somebody_else(), fresh, at(7)).await;
+    let stale = store.authenticate(somebody_else(), fresh, at(7)).await;
+    assert_eq!(
+        stale.unwrap(),
+        AuthenticateOutcome::Superseded,
+        "the certificate is from before the release"
+    );
+    let mut later = issuance(3);
+    later.certificate.issued_at = at(7);
+    store.issue(&later, at(7)).await.unwrap();
+    let released = AuthenticateRow {
+        person_id: "boris".into(),
+        ..authenticate_row(UDID, 3)
+    };
+    let released = store.authenticate(released, fresh, at(8)).await;
     assert_eq!(
         released.unwrap(),
         AuthenticateOutcome::Restarted { cleared: 1 }

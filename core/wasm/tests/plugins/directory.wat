@@ -106,8 +106,8 @@
       (import "memory" "memory" (memory 1))
 
       ;; What answers are made of, below 65,536, where the allocator begins.
-      (data (i32.const 16) "\02")                  ;; abstain, and as a standing: unknown
-      (data (i32.const 64) "\00\00\00\00"          ;; authenticated
+      (data (i32.const 16) "\00\00\00\00" "\02")   ;; ok: abstain, and as a standing: unknown
+      (data (i32.const 64) "\00\00\00\00" "\00\00\00\00" ;; ok: authenticated
         "\00\04\00\00" "\08\00\00\00"              ;; id: 8 bytes at 1,024
         "\00\04\00\00" "\08\00\00\00"              ;; display name: the same
         "\00\00\00\00" "\00\00\00\00")             ;; no attributes
@@ -139,11 +139,11 @@
     (alias core export $plugin "resume" (core func $resume))
     (alias core export $plugin "lookup" (core func $lookup))
     (func (export "begin")
-      (param "request" $sign-in) (param "password" (borrow $secret)) (result $step)
+      (param "request" $sign-in) (param "password" (borrow $secret)) (result (result $step (error string)))
       (canon lift (core func $begin) (memory $memory) (realloc $realloc)))
-    (func (export "resume") (param "request" $resumption) (result $step)
+    (func (export "resume") (param "request" $resumption) (result (result $step (error string)))
       (canon lift (core func $resume) (memory $memory) (realloc $realloc)))
-    (func (export "lookup") (param "request" $inquiry) (result $standing)
+    (func (export "lookup") (param "request" $inquiry) (result (result $standing (error string)))
       (canon lift (core func $lookup) (memory $memory) (realloc $realloc)))
   )
   (instance $directory (instantiate $directory

@@ -1,2 +1,2 @@
 ;; Answers with a step that the contract does not have.
-(data (i32.const 16) "\63")
+(data (i32.const 20) "\63")

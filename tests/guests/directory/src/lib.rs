@@ -7,6 +7,7 @@
 //! | `trap` | the plugin panics |
 //! | `spin` | the plugin loops for ever |
 //! | `sleep` | the plugin sleeps for an hour |
+//! | `away` | the plugin says that it cannot tell |
 //! | anything else | the plugin abstains |
 
 use std::hint::black_box;
@@ -28,8 +29,8 @@ const ADAS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2Rl
 struct OnePerson;
 
 impl Guest for OnePerson {
-    fn begin(request: SignIn, password: &Secret) -> Step {
-        match request.user_name.as_str() {
+    fn begin(request: SignIn, password: &Secret) -> Result<Step, String> {
+        Ok(match request.user_name.as_str() {
             "ada" if password.verify(ADAS_PASSWORD) => Step::Authenticated(ada()),
             "ada" => {
                 log::write(Level::Info, "wrong password for ada");
@@ -45,19 +46,20 @@ impl Guest for OnePerson {
                 std::thread::sleep(Duration::from_secs(3600));
                 Step::Abstain
             }
+            "away" => return Err("the database is away".to_owned()),
             _ => Step::Abstain,
-        }
+        })
     }
 
-    fn resume(_: Resumption) -> Step {
-        Step::Abstain
+    fn resume(_: Resumption) -> Result<Step, String> {
+        Ok(Step::Abstain)
     }
 
-    fn lookup(request: Inquiry) -> Standing {
-        match request.person_id.as_str() {
+    fn lookup(request: Inquiry) -> Result<Standing, String> {
+        Ok(match request.person_id.as_str() {
             "ada" => Standing::Active(ada()),
             _ => Standing::Unknown,
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lanyard_tests::process::wait_until;
+use lanyard_tests::{process::wait_until, site::USER};
 
 use super::{enroll, refuses, running, says};
 
@@ -195,4 +195,21 @@ fn commands_are_queued_shown_and_cancelled_until_they_are_sent() {
     });
     let answered = device.unwrap().model.answered.len();
     assert_eq!(answered, 4, "what was cancelled never reached it");
+}
+
+#[test]
+fn a_name_is_not_given_to_another_person_with_its_devices() {
+    let site = running();
+    let udid = enroll(&site);
+    let password = site.password_file("another horse battery").unwrap();
+    let file = password.display().to_string();
+    let add = ["user", "add", USER, "--password-file", &file];
+    says(&site, &["user", "remove", USER], &["is gone"]);
+    refuses(
+        &site,
+        &add,
+        &["devices are still enrolled", "release them first"],
+    );
+    says(&site, &["device", "release", &udid], &["is released"]);
+    says(&site, &add, &["can sign in"]);
 }

@@ -102,7 +102,7 @@ async fn every_octet_that_the_server_reads() {
             let by = authority.public_key();
             signer.verify_signed_by(by, Strength::Modern).is_ok()
         };
-        ota::verify_message(message, Limits::default(), &factory, is_ours)
+        ota::verify_message(message, Limits::default(), is_ours)
     };
 
     let message = journey.phase_2();
@@ -112,12 +112,15 @@ async fn every_octet_that_the_server_reads() {
         unread: &[root.der()],
     }
     .every_octet(|message| {
+        let Ok(PhaseMessage::Device {
+            certificate, chain, ..
+        }) = read(message)
+        else {
+            return false;
+        };
         matches!(
-            read(message),
-            Ok(PhaseMessage::Device {
-                attestation: Attestation::Trusted { .. },
-                ..
-            })
+            factory.attest(&certificate, &chain),
+            Attestation::Trusted { .. }
         )
     });
 
@@ -128,13 +131,16 @@ async fn every_octet_that_the_server_reads() {
     let identity = journey.identity();
     let body = journey.authenticate();
     let header = signature::create(&body, &identity.key, &identity.certificate).unwrap();
-    let ours = |verified: Result<Certificate, _>| {
-        verified.is_ok_and(|signer: Certificate| signer == identity.certificate)
+    let ours = |header: &[u8], body: &[u8]| {
+        let claim = signature::Claim::read(header);
+        claim.is_ok_and(|claim| {
+            claim
+                .verify(body)
+                .is_ok_and(|signer| signer == identity.certificate)
+        })
     };
-    Sweep::of("Mdm-Signature", header.as_bytes())
-        .every_octet(|header| ours(signature::verify(header, &body)));
-    Sweep::of("check-in body", &body)
-        .every_octet(|body| ours(signature::verify(header.as_bytes(), body)));
+    Sweep::of("Mdm-Signature", header.as_bytes()).every_octet(|header| ours(header, &body));
+    Sweep::of("check-in body", &body).every_octet(|body| ours(header.as_bytes(), body));
 }
 
 #[tokio::test]

@@ -1,12 +1,9 @@
 //! What a plugin that behaves can rely upon.
-#![allow(clippy::unwrap_used)]
-
-mod fixture;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fixture::{begin, decision, host, load, sign_in};
+use crate::fixture::{begin, decision, host, load, sign_in};
 use lanyard_policy::{
     Binding, Directory, DirectoryChain, Lookup, PersonRef, ResumeSignIn, Secret, Standing, Step,
 };

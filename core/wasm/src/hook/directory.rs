@@ -4,32 +4,40 @@ use std::fmt;
 
 use async_trait::async_trait;
 use lanyard_policy::{
-    Directory, HookFailure, Lookup, PersonRef, ResumeSignIn, Secret, SignIn, Standing, Step,
+    Directory, Field, FieldKind, HookFailure, Lookup, MAX_STATE_BYTES, PersonRef, ResumeSignIn,
+    Secret, SignIn, Standing, Step,
 };
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
-use crate::bindings::exports::lanyard::policy::directory as wit;
-use crate::call::{CallState, Callable};
-use crate::capability::HeldSecret;
-use crate::contract;
+use super::DirectoryHook;
+use crate::bindings::directory::exports::lanyard::policy::directory as wit;
+use crate::call::Callable;
+use crate::contract::{self, CODE_BYTES, NAME_BYTES, counted, invalid, line, person, reason};
+use crate::secret::HeldSecret;
+use crate::state::CallState;
+
+/// Longest URL, in bytes: what browsers and proxies agree to carry.
+const URL_BYTES: usize = 2048;
+/// Most fields of a form.
+const FIELDS: usize = 16;
 
 /// A plugin bound as a directory. Cheap to clone; a call makes an instance of its own.
 ///
 /// A call must be made within a Tokio runtime. Dropping its future ends the plugin's work.
 #[derive(Clone)]
 pub struct WasmDirectory {
-    callable: Callable,
+    callable: Callable<DirectoryHook>,
 }
 
 impl WasmDirectory {
-    pub(crate) fn new(callable: Callable) -> Self {
+    pub(crate) fn new(callable: Callable<DirectoryHook>) -> Self {
         Self { callable }
     }
 
     /// The binding's name, which is the directory of every person that the plugin vouches for.
     pub fn name(&self) -> &str {
-        &self.callable.plugin
+        &self.callable.bound.name
     }
 }
 
@@ -37,7 +45,7 @@ impl fmt::Debug for WasmDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WasmDirectory")
             .field("name", &self.name())
-            .field("limits", &self.callable.limits)
+            .field("limits", &self.callable.bound.limits)
             .finish_non_exhaustive()
     }
 }
@@ -62,7 +70,7 @@ impl Directory for WasmDirectory {
                     .await
             })
             .await?;
-        contract::step(self.name(), step)
+        step_of(self.name(), step)
     }
 
     async fn resume(&self, sign_in: ResumeSignIn) -> Result<Step, HookFailure> {
@@ -87,7 +95,7 @@ impl Directory for WasmDirectory {
                     .await
             })
             .await?;
-        contract::step(self.name(), step)
+        step_of(self.name(), step)
     }
 
     async fn lookup(&self, lookup: Lookup) -> Result<Standing, HookFailure> {
@@ -110,11 +118,65 @@ impl Directory for WasmDirectory {
                     .await
             })
             .await?;
-        contract::standing(self.name(), standing)
+        standing_of(self.name(), standing)
     }
 }
 
 /// Puts a secret where the plugin's handle finds it. It goes, zeroed, with the call's table.
 fn hold(store: &mut Store<CallState>, secret: Secret) -> wasmtime::Result<Resource<HeldSecret>> {
     Ok(store.data_mut().table.push(HeldSecret(secret))?)
+}
+
+fn step_of(directory: &str, step: wit::Step) -> Result<Step, HookFailure> {
+    Ok(match step {
+        wit::Step::Authenticated(who) => Step::Authenticated(person(directory, who)?),
+        wit::Step::Rejected(why) => Step::Rejected(reason(why)?),
+        wit::Step::Abstain => Step::Abstain,
+        wit::Step::Ask(form) => {
+            counted("form's fields", &form.fields, 1..=FIELDS)?;
+            Step::Ask {
+                fields: form
+                    .fields
+                    .into_iter()
+                    .map(field)
+                    .collect::<Result<_, _>>()?,
+                state: state(form.state)?,
+            }
+        }
+        wit::Step::Redirect(to) => Step::Redirect {
+            url: line("redirection's url", to.url, 1, URL_BYTES)?,
+            state: state(to.state)?,
+        },
+    })
+}
+
+fn standing_of(directory: &str, standing: wit::Standing) -> Result<Standing, HookFailure> {
+    Ok(match standing {
+        wit::Standing::Active(who) => Standing::Active(person(directory, who)?),
+        wit::Standing::Disabled(why) => Standing::Disabled(reason(why)?),
+        wit::Standing::Unknown => Standing::Unknown,
+        wit::Standing::Unavailable => Standing::Unavailable,
+    })
+}
+
+fn field(field: wit::Field) -> Result<Field, HookFailure> {
+    Ok(Field {
+        name: line("field's name", field.name, 1, CODE_BYTES)?,
+        label: line("field's label", field.label, 0, NAME_BYTES)?,
+        kind: match field.kind {
+            wit::FieldKind::Text => FieldKind::Text,
+            wit::FieldKind::Password => FieldKind::Password,
+            wit::FieldKind::OneTimeCode => FieldKind::OneTimeCode,
+        },
+    })
+}
+
+fn state(state: Vec<u8>) -> Result<Vec<u8>, HookFailure> {
+    if state.len() > MAX_STATE_BYTES {
+        return Err(invalid(format!(
+            "the state has {} bytes; at most {MAX_STATE_BYTES} are kept",
+            state.len()
+        )));
+    }
+    Ok(state)
 }

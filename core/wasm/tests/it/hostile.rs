@@ -1,11 +1,8 @@
 //! Plugins that misbehave, written by hand in `plugins/`: each breach is the right failure, and harms nobody else.
-#![allow(clippy::unwrap_used)]
-
-mod fixture;
 
 use std::time::Duration;
 
-use fixture::{begin, host, load, sign_in};
+use crate::fixture::{begin, host, load, sign_in};
 use lanyard_policy::{Directory, HookFailure, Secret, Step};
 use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost};
 

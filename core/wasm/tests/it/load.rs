@@ -1,14 +1,13 @@
 //! Each reason to refuse a component, found when it is loaded.
-#![allow(clippy::unwrap_used)]
 
-mod fixture;
+use crate::fixture::{assembled, host, load, load_bytes};
+use std::collections::BTreeSet;
 
-use fixture::{assembled, host};
-use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost};
+use lanyard_policy::{Capability, HookPoint};
+use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost, Terms};
 
 async fn refusal(bytes: Vec<u8>) -> LoadError {
-    host()
-        .load_directory("test", bytes, Limits::default())
+    load_bytes(&host(), "test", bytes, Limits::default())
         .await
         .unwrap_err()
 }
@@ -50,18 +49,15 @@ async fn a_changed_byte_is_noticed_or_harmless() {
         let mut changed = whole.clone();
         changed[at] ^= 1 << (at % 8);
         // Loading and asking may fail in any of their ways; the host goes on.
-        let loaded = host
-            .load_directory("test", changed, Limits::default())
-            .await;
+        let loaded = load_bytes(&host, "test", changed, Limits::default()).await;
         if let Ok(directory) = loaded {
-            let _ = fixture::begin(&directory).await;
+            let _ = crate::fixture::begin(&directory).await;
         }
     }
-    let whole = host
-        .load_directory("test", whole, Limits::default())
+    let whole = load_bytes(&host, "test", whole, Limits::default())
         .await
         .unwrap();
-    fixture::begin(&whole).await.unwrap();
+    crate::fixture::begin(&whole).await.unwrap();
 }
 
 #[tokio::test]
@@ -74,10 +70,7 @@ async fn a_file_beyond_the_limit_is_not_compiled() {
     .unwrap();
     let bytes = assembled("verify");
     let size = bytes.len();
-    let refusal = small
-        .load_directory("test", bytes, Limits::default())
-        .await
-        .unwrap_err();
+    let refusal = small.load(bytes).await.err().unwrap();
     assert_eq!(refusal, LoadError::TooLarge { size, limit: 100 });
 }
 
@@ -88,10 +81,7 @@ async fn limits_beyond_the_pool_are_refused() {
         ..Limits::default()
     };
     assert_eq!(
-        host()
-            .load_directory("test", assembled("verify"), limits)
-            .await
-            .unwrap_err(),
+        load(&host(), "verify", limits).await.unwrap_err(),
         LoadError::MemoryBeyondCapacity {
             limit: 65 << 20,
             room: 64 << 20
@@ -152,7 +142,9 @@ async fn a_hook_that_is_missing_or_of_other_types_is_not_bound() {
         (func $f (canon lift (core func $c)))
         (instance $d (export "begin" (func $f)) (export "resume" (func $f)) (export "lookup" (func $f)))
         (export "lanyard:policy/directory@0.1.0-dev" (instance $d)))"#;
-    for text in ["(component)", mistyped] {
+    let of_another_hook =
+        r#"(component (instance $d) (export "lanyard:policy/event@0.1.0-dev" (instance $d)))"#;
+    for text in [of_another_hook, mistyped] {
         let refusal = refusal_of_text(text).await;
         assert!(
             matches!(&refusal, LoadError::WrongHook { hook, .. }
@@ -160,6 +152,34 @@ async fn a_hook_that_is_missing_or_of_other_types_is_not_bound() {
             "{refusal:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_capability_that_is_not_granted_is_named() {
+    let plugin = host().load(assembled("verify")).await.unwrap();
+    assert_eq!(plugin.hooks().collect::<Vec<_>>(), [HookPoint::Directory]);
+    assert_eq!(*plugin.capabilities(), BTreeSet::from(Capability::ALL));
+    let terms = Terms {
+        capabilities: BTreeSet::from([Capability::Log]),
+        ..Terms::new("test")
+    };
+    assert_eq!(
+        plugin.directory(terms).await.unwrap_err(),
+        LoadError::NotGranted {
+            capability: "secrets"
+        }
+    );
+}
+
+#[tokio::test]
+async fn settings_for_a_plugin_that_takes_none_are_refused() {
+    let plugin = host().load(assembled("verify")).await.unwrap();
+    let terms = Terms {
+        settings: r#"{"colour":"blue"}"#.to_owned(),
+        ..Terms::new("test")
+    };
+    let refusal = plugin.directory(terms).await.unwrap_err();
+    assert!(matches!(refusal, LoadError::Settings { .. }), "{refusal:?}");
 }
 
 #[tokio::test]

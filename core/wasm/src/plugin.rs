@@ -1,0 +1,214 @@
+//! A component that was found to be a plugin, and its way into a binding.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lanyard_policy::{Capability, Decision, HookPoint};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::InstancePre;
+
+use crate::call::Callable;
+use crate::hook::{
+    DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
+    WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
+};
+use crate::host::PluginHost;
+use crate::limits::Limits;
+use crate::load::{CONTRACT, LoadError};
+use crate::state::{Bound, CallState};
+
+/// A binding without settings.
+const NO_SETTINGS: &str = "{}";
+
+/// On what terms a plugin is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The binding's name: persons belong to the directory of this name.
+    pub name: String,
+    /// What the operator set: a JSON object.
+    pub settings: String,
+    /// What of the host's it may call.
+    pub capabilities: BTreeSet<Capability>,
+    /// What one call may use up.
+    pub limits: Limits,
+}
+
+impl Terms {
+    /// No settings, every capability, and the ordinary limits.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            settings: NO_SETTINGS.to_owned(),
+            capabilities: BTreeSet::from(Capability::ALL),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A compiled plugin. Cheap to clone; what it is bound as runs independently of it.
+#[derive(Clone)]
+pub struct Plugin {
+    engine: Engine,
+    pre: InstancePre<CallState>,
+    capabilities: BTreeSet<Capability>,
+    exports: BTreeSet<String>,
+    verifying: Arc<Semaphore>,
+    /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
+    room: usize,
+}
+
+impl Plugin {
+    pub(crate) fn new(
+        host: &PluginHost,
+        pre: InstancePre<CallState>,
+        capabilities: BTreeSet<Capability>,
+        exports: BTreeSet<String>,
+    ) -> Self {
+        Self {
+            engine: host.engine.clone(),
+            pre,
+            capabilities,
+            exports,
+            verifying: Arc::clone(&host.verifications),
+            room: host.capacity.memory_bytes,
+        }
+    }
+
+    /// The hook points that it answers.
+    pub fn hooks(&self) -> impl Iterator<Item = HookPoint> {
+        let all = HookPoint::ALL.into_iter();
+        all.filter(|point| self.exports.contains(point.as_str()))
+    }
+
+    /// The capabilities that it uses.
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        &self.capabilities
+    }
+
+    /// Binds it as a directory.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn directory(&self, terms: Terms) -> Result<WasmDirectory, LoadError> {
+        self.bind::<DirectoryHook>(terms)
+            .await
+            .map(WasmDirectory::new)
+    }
+
+    /// Binds it as an enrollment approval.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn enrollment_approval(
+        &self,
+        terms: Terms,
+    ) -> Result<WasmEnrollmentApproval, LoadError> {
+        self.bind::<EnrollmentHook>(terms)
+            .await
+            .map(WasmEnrollmentApproval::new)
+    }
+
+    /// Binds it as a certificate approval.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn ra_approval(&self, terms: Terms) -> Result<WasmRaApproval, LoadError> {
+        self.bind::<RaHook>(terms).await.map(WasmRaApproval::new)
+    }
+
+    /// Binds it as a command selection.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn command_selection(&self, terms: Terms) -> Result<WasmCommandSelection, LoadError> {
+        self.bind::<SelectionHook>(terms)
+            .await
+            .map(WasmCommandSelection::new)
+    }
+
+    /// Binds it as an event sink.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn event_sink(&self, terms: Terms) -> Result<WasmEventSink, LoadError> {
+        self.bind::<EventHook>(terms).await.map(WasmEventSink::new)
+    }
+
+    /// Everything that would otherwise be found in production: grants, memory, settings, types, a start that fails.
+    async fn bind<H: Hook>(&self, terms: Terms) -> Result<Callable<H>, LoadError> {
+        if let Some(capability) = self.capabilities.difference(&terms.capabilities).next() {
+            return Err(LoadError::NotGranted {
+                capability: capability.as_str(),
+            });
+        }
+        if terms.limits.memory_bytes > self.room {
+            return Err(LoadError::MemoryBeyondCapacity {
+                limit: terms.limits.memory_bytes,
+                room: self.room,
+            });
+        }
+        if self.hooks().next().is_none() {
+            return Err(LoadError::NoHook);
+        }
+        let bound = Arc::new(Bound {
+            name: Arc::from(terms.name),
+            settings: Arc::from(terms.settings),
+            turns: Semaphore::new(terms.limits.concurrent_calls),
+            limits: Arc::new(terms.limits),
+            verifying: Arc::clone(&self.verifying),
+        });
+        let callable = self.try_out::<H>(&bound).await?;
+        self.check_settings(&bound).await?;
+        Ok(callable)
+    }
+
+    /// The engine looks up exports by name when it is linked, and compares types only with an instance at hand.
+    async fn try_out<H: Hook>(&self, bound: &Arc<Bound>) -> Result<Callable<H>, LoadError> {
+        let wrong_hook = |error: wasmtime::Error| LoadError::WrongHook {
+            hook: format!("lanyard:policy/{}@{CONTRACT}", H::INTERFACE),
+            detail: format!("{error:#}"),
+        };
+        let callable = Callable::<H>::new(self.engine.clone(), self.pre.clone(), Arc::clone(bound))
+            .map_err(wrong_hook)?;
+        callable
+            .start(&at_load())
+            .await
+            .map_err(LoadError::DoesNotStart)?
+            .map_err(wrong_hook)?;
+        Ok(callable)
+    }
+
+    /// Lets the plugin look at its settings. One that has none takes none.
+    async fn check_settings(&self, bound: &Arc<Bound>) -> Result<(), LoadError> {
+        if !self.exports.contains(SettingsHook::INTERFACE) {
+            return if &*bound.settings == NO_SETTINGS {
+                Ok(())
+            } else {
+                Err(LoadError::Settings {
+                    reason: "the plugin takes none".to_owned(),
+                })
+            };
+        }
+        let check = self.try_out::<SettingsHook>(bound).await?;
+        let settings = Arc::clone(&bound.settings);
+        let checked = check
+            .call(&at_load(), async |store, plugin| {
+                let hook = plugin.lanyard_policy_settings_check();
+                let checked = hook.call_check(store, &settings).await?;
+                Ok(Ok(checked))
+            })
+            .await
+            .map_err(LoadError::DoesNotStart)?;
+        checked.map_err(|reason| LoadError::Settings { reason })
+    }
+}
+
+/// The occasion on which nothing is decided yet.
+fn at_load() -> Decision {
+    Decision {
+        id: "load".to_owned(),
+        at_ms: 0,
+        seed: [0; 32],
+    }
+}

@@ -1,0 +1,101 @@
+//! What belongs to a binding, and what belongs to one call of it.
+
+use std::sync::Arc;
+
+use lanyard_policy::{Decision, HookFailure};
+use tokio::sync::Semaphore;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::limits::{Ceiling, Limits};
+use crate::log::Log;
+use crate::sandbox;
+
+/// A plugin under the name, the settings and the limits of its binding.
+pub(crate) struct Bound {
+    pub(crate) name: Arc<str>,
+    /// A JSON object.
+    pub(crate) settings: Arc<str>,
+    pub(crate) limits: Arc<Limits>,
+    /// Places for calls under way.
+    pub(crate) turns: Semaphore,
+    /// The host's places for computing uses of `secret.verify`.
+    pub(crate) verifying: Arc<Semaphore>,
+}
+
+/// Everything that belongs to one call and is gone with it.
+pub(crate) struct CallState {
+    wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) ceiling: Ceiling,
+    pub(crate) log: Arc<Log>,
+    limits: Arc<Limits>,
+    host_calls: u64,
+    verifications: u64,
+    /// A JSON object.
+    pub(crate) settings: Arc<str>,
+    /// The host's places for computing them.
+    pub(crate) verifying: Arc<Semaphore>,
+}
+
+impl CallState {
+    pub(crate) fn new(bound: &Bound, decision: &Decision) -> Self {
+        let limits = &bound.limits;
+        let log = Arc::new(Log::new(
+            Arc::clone(&bound.name),
+            decision.id.clone(),
+            limits.log_bytes,
+        ));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self {
+            wasi: sandbox::context(decision, &log),
+            table,
+            ceiling: Ceiling::new(limits),
+            log,
+            limits: Arc::clone(limits),
+            host_calls: 0,
+            verifications: 0,
+            settings: Arc::clone(&bound.settings),
+            verifying: Arc::clone(&bound.verifying),
+        }
+    }
+
+    pub(crate) fn count_host_call(&mut self) -> wasmtime::Result<()> {
+        count(&mut self.host_calls, self.limits.host_calls, "host-calls")
+    }
+
+    pub(crate) fn count_verification(&mut self) -> wasmtime::Result<()> {
+        count(
+            &mut self.verifications,
+            self.limits.verifications,
+            "secret-verify",
+        )
+    }
+}
+
+fn count(used: &mut u64, limit: u64, what: &str) -> wasmtime::Result<()> {
+    if *used >= limit {
+        return Err(wasmtime::Error::new(HookFailure::HostCallLimit {
+            what: what.to_owned(),
+            limit,
+        }));
+    }
+    *used += 1;
+    Ok(())
+}
+
+impl Drop for CallState {
+    fn drop(&mut self) {
+        self.log.finish();
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
