@@ -1,8 +1,9 @@
-//! Plugins for tests, compiled from `tests/guests/` when a test first asks for one.
+//! Plugins as components, compiled when a test first asks for one.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 /// What a surrounding build sets for the host's target, and would break or needlessly rebuild one for wasm32-wasip2.
 const HOST_BUILD_VARIABLES: [&str; 8] = [
@@ -16,30 +17,34 @@ const HOST_BUILD_VARIABLES: [&str; 8] = [
     "RUSTFLAGS",
 ];
 
-/// Path of the component that `tests/guests/directory` describes: a directory with one person, `ada`, whose password is
-/// `correct horse`, and with names that trap, spin and sleep.
+/// Path of the component that a package of this workspace makes: `guest-directory` (a directory with one person, `ada`, whose password
+/// is `correct horse`, and with names that trap, spin and sleep), `example-event`, …
 ///
 /// # Panics
 /// If it does not build, with what cargo said.
-pub fn directory() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build("directory", "directory_guest.wasm"))
-        .clone()
+pub fn component(package: &str) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    if let Some(known) = built.get(package) {
+        return known.clone();
+    }
+    let component = build(package);
+    built.insert(package.to_owned(), component.clone());
+    component
 }
 
 /// Cargo does nothing if the component is current, and waits its turn if another test process is building it.
-fn build(guest: &str, file: &str) -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn build(package: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| tests.join("../target"), PathBuf::from)
+        .map_or_else(|| root.join("target"), PathBuf::from)
         .join("guests");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--quiet", "--locked", "--release"])
-        .args(["--target", "wasm32-wasip2"])
-        .arg("--manifest-path")
-        .arg(tests.join("guests").join(guest).join("Cargo.toml"))
+        .current_dir(&root)
+        .args(["build", "--quiet", "--locked", "--package", package])
+        .args(["--profile", "guest", "--target", "wasm32-wasip2"])
         .arg("--target-dir")
         .arg(&target);
     for variable in HOST_BUILD_VARIABLES {
@@ -50,8 +55,9 @@ fn build(guest: &str, file: &str) -> PathBuf {
         .unwrap_or_else(|error| panic!("cargo could not be started to build a plugin: {error}"));
     assert!(
         output.status.success(),
-        "the plugin {guest} does not build (is the target there? `rustup target add wasm32-wasip2`):\n{}",
+        "the plugin {package} does not build (is the target there? `rustup target add wasm32-wasip2`):\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    target.join("wasm32-wasip2/release").join(file)
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    target.join("wasm32-wasip2/guest").join(file)
 }

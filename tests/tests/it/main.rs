@@ -7,6 +7,7 @@ mod architecture;
 mod browser;
 mod commands;
 mod enrollment;
+mod examples;
 mod fleet;
 mod hooks;
 mod main_job;

@@ -34,7 +34,7 @@ fn site_with(component: &[u8]) -> Site {
 }
 
 fn running_site() -> Site {
-    let component = fs::read(guests::directory()).unwrap();
+    let component = fs::read(guests::component("guest-directory")).unwrap();
     let mut site = site_with(&component);
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();

@@ -13,32 +13,31 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use exports::lanyard::policy::directory::{Guest, Inquiry, Resumption, SignIn, Standing, Step};
-use lanyard::policy::log::{self, Level};
-use lanyard::policy::secrets::Secret;
-use lanyard::policy::types::{Attribute, Person, Reason};
-
-wit_bindgen::generate!({
-    path: "../../../sdk/wit",
-    world: "directory-plugin",
-});
+use lanyard_sdk::{
+    Attribute, Directory, Inquiry, NoSettings, Person, Plugin, Reason, Secret, SignIn, Standing,
+    Step, Unavailable, log,
+};
 
 /// Argon2id of `correct horse`: the plugin holds the hash and never sees a password.
 const ADAS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 
 struct OnePerson;
 
-impl Guest for OnePerson {
-    fn begin(request: SignIn, password: &Secret) -> Result<Step, String> {
+impl Plugin for OnePerson {
+    type Settings = NoSettings;
+
+    fn new(_: NoSettings) -> Result<Self, String> {
+        Ok(Self)
+    }
+}
+
+impl Directory for OnePerson {
+    fn begin(&self, request: SignIn, password: &Secret) -> Result<Step, Unavailable> {
         Ok(match request.user_name.as_str() {
             "ada" if password.verify(ADAS_PASSWORD) => Step::Authenticated(ada()),
             "ada" => {
-                log::write(Level::Info, "wrong password for ada");
-                Step::Rejected(Reason {
-                    code: "wrong-password".to_owned(),
-                    message: "The name or the password is wrong.".to_owned(),
-                    relied_on: Vec::new(),
-                })
+                log::info("wrong password for ada");
+                Reason::new("wrong-password", "The name or the password is wrong.").deny()
             }
             "trap" => panic!("asked to trap"),
             "spin" => spin(),
@@ -46,16 +45,12 @@ impl Guest for OnePerson {
                 std::thread::sleep(Duration::from_secs(3600));
                 Step::Abstain
             }
-            "away" => return Err("the database is away".to_owned()),
+            "away" => return Err(Unavailable("the database is away".to_owned())),
             _ => Step::Abstain,
         })
     }
 
-    fn resume(_: Resumption) -> Result<Step, String> {
-        Ok(Step::Abstain)
-    }
-
-    fn lookup(request: Inquiry) -> Result<Standing, String> {
+    fn lookup(&self, request: Inquiry) -> Result<Standing, Unavailable> {
         Ok(match request.person_id.as_str() {
             "ada" => Standing::Active(ada()),
             _ => Standing::Unknown,
@@ -82,4 +77,4 @@ fn spin() -> Step {
     Step::Abstain
 }
 
-export!(OnePerson);
+lanyard_sdk::export!(OnePerson: directory);

@@ -1,0 +1,41 @@
+//! Secrets are handles: a plugin uses them and does not read them.
+
+#[cfg(target_family = "wasm")]
+pub use crate::bindings::capabilities::lanyard::policy::secrets::Secret;
+
+/// A password, a one-time code, a challenge. What it says stays with the host.
+#[cfg(not(target_family = "wasm"))]
+pub struct Secret {
+    text: String,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Secret {
+    /// For [`test::secret`](crate::test::secret).
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+        }
+    }
+
+    /// Whether this is the secret that a PHC string of Argon2id was made from: `$argon2id$v=19$m=19456,t=2,p=1$…$…`. The host ends
+    /// the whole call if the hash is malformed or too cheap.
+    ///
+    /// # Panics
+    /// Natively, where the host would end the call: if the hash is malformed.
+    #[must_use]
+    pub fn verify(&self, phc: &str) -> bool {
+        use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
+        let hash = PasswordHash::new(phc).expect("a PHC string of argon2id");
+        argon2::Argon2::default()
+            .verify_password(self.text.as_bytes(), &hash)
+            .is_ok()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
