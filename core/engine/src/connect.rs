@@ -236,7 +236,7 @@ impl Engine {
         result: Option<CommandResult>,
         now: SystemTime,
     ) -> Result<Option<Command>, Refusal> {
-        if self.setup().hooks.selection.is_empty() {
+        if self.hooks().selection.is_empty() {
             return Ok(self.store().next_command(id, skip_not_now).await?);
         }
         let queue = self
@@ -277,7 +277,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Selected, Refusal> {
         let decision = question.decision.id.clone();
-        let decided = match self.setup().hooks.selection.select(question).await {
+        let decided = match self.hooks().selection.select(question).await {
             Ok(decided) => decided,
             Err(failure) => {
                 tracing::warn!(

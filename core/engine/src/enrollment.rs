@@ -191,8 +191,7 @@ impl Engine {
         };
         let id = session.id;
         let decided = self
-            .setup()
-            .hooks
+            .hooks()
             .enrollment
             .decide(question)
             .await
@@ -273,7 +272,7 @@ impl Engine {
             decision: decision::new(now),
             person: person_of(session)?.reference(),
         };
-        let standing = self.setup().hooks.directory.lookup(lookup).await;
+        let standing = self.hooks().directory.lookup(lookup).await;
         match standing {
             Ok(Standing::Active(_)) => Ok(()),
             Ok(Standing::Disabled(_) | Standing::Unknown) => {

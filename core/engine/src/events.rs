@@ -20,8 +20,7 @@ impl Engine {
     /// The store, told to put this into the outbox with what it does next. With nobody bound, nothing is put there.
     pub(crate) fn noting(&self, occurrence: Occurrence, now: SystemTime) -> Result<Store, Refusal> {
         let bindings: Vec<String> = self
-            .setup()
-            .hooks
+            .hooks()
             .events
             .iter()
             .map(|binding| binding.name.clone())
@@ -67,8 +66,8 @@ impl Engine {
     }
 
     async fn deliver_event(&self, due: &DueEvent) -> Result<Vec<IssuedCommand>, HookFailure> {
-        let bound = self.setup().hooks.events.iter();
-        let Some(binding) = bound.into_iter().find(|each| each.name == due.binding) else {
+        let hooks = self.hooks();
+        let Some(binding) = hooks.events.iter().find(|each| each.name == due.binding) else {
             let detail = format!("nothing is bound as {:?}", due.binding);
             return Err(HookFailure::Unavailable { detail });
         };

@@ -44,7 +44,7 @@ mod throttle;
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -69,6 +69,7 @@ pub struct Engine(Arc<State>);
 
 struct State {
     setup: Setup,
+    hooks: RwLock<Arc<Hooks>>,
     throttle: throttle::Throttle,
     computing: computing::Computing,
     last_seen: last_seen::LastSeen,
@@ -91,11 +92,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`SetupError`]
-    pub async fn with_clock(setup: Setup, clock: Clock) -> Result<Self, SetupError> {
+    pub async fn with_clock(mut setup: Setup, clock: Clock) -> Result<Self, SetupError> {
         setup.check_topic().await?;
+        let hooks = std::mem::take(&mut setup.hooks);
         let throttle = throttle::Throttle::new(setup.rates);
         Ok(Self(Arc::new(State {
             setup,
+            hooks: RwLock::new(Arc::new(hooks)),
             throttle,
             computing: computing::Computing::default(),
             last_seen: last_seen::LastSeen::default(),
@@ -135,6 +138,18 @@ impl Engine {
 
     fn now(&self) -> SystemTime {
         self.0.clock.now()
+    }
+
+    /// From now on, these hooks are asked. What is being decided is decided by those before.
+    pub fn replace_hooks(&self, hooks: Hooks) {
+        let mut current = self.0.hooks.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(hooks);
+    }
+
+    /// The hooks of this moment.
+    fn hooks(&self) -> Arc<Hooks> {
+        let current = self.0.hooks.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
     }
 
     fn setup(&self) -> &Setup {

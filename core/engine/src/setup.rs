@@ -17,7 +17,7 @@ use crate::Rates;
 pub struct Setup {
     /// Where things are remembered.
     pub store: Store,
-    /// Who decides.
+    /// Who decides at first; [`Engine::replace_hooks`](crate::Engine::replace_hooks) changes that.
     pub hooks: Hooks,
     /// The SCEP endpoint of devices.
     pub scep: Endpoint,

@@ -95,8 +95,7 @@ impl Engine {
         };
         let decision = question.decision.id.clone();
         let decided = self
-            .setup()
-            .hooks
+            .hooks()
             .directory
             .begin(question)
             .await

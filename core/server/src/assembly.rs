@@ -7,20 +7,20 @@ use std::{
 };
 
 use lanyard_engine::{
-    DeviceAuthority, Engine, ErrorChain, Hooks, Lifetimes, LocalUsers, PasswordError,
-    ProfileSigner, Rates, Setup, SetupError, Urls,
+    DeviceAuthority, Engine, ErrorChain, Lifetimes, LocalUsers, PasswordError, ProfileSigner,
+    Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Authority, IssueError, seal::SealingKey};
-use lanyard_policy::{Binding, Directory, DirectoryChain};
 use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
-use lanyard_wasm::{Capacity, LoadError, PluginHost, StartError, Terms};
+use lanyard_wasm::{Capacity, PluginHost, StartError};
 
 use crate::{
     configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
     http::paths,
+    policy::Policies,
     secrets::{self, FileError},
 };
 
@@ -60,17 +60,9 @@ pub enum AssemblyError {
     /// Where APNs is.
     #[error("the APNs server cannot be used")]
     Apns(#[from] ApnsError),
-    /// A plugin.
-    #[error("the plugin of the directory `{name}` ({file}) cannot be loaded")]
-    Plugin {
-        /// The directory's name.
-        name: String,
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        error: LoadError,
-    },
+    /// The policy in force.
+    #[error("the policy in force cannot be enforced")]
+    Policy(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What runs plugins.
     #[error("plugins cannot be run here")]
     Plugins(#[from] StartError),
@@ -100,7 +92,10 @@ pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
 ///
 /// # Errors
 /// [`AssemblyError`]
-pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine, AssemblyError> {
+pub(crate) async fn engine(
+    configuration: &Configuration,
+    base: &str,
+) -> Result<(Engine, Policies), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
     let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
         .map_err(named("server.sealing_key"))?;
@@ -111,8 +106,14 @@ pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine,
     let store = Store::connect(&url, sealing.clone())
         .await
         .map_err(|error| AssemblyError::Store { url, error })?;
+    let host = PluginHost::new(Capacity::default())?;
+    let local_users = Arc::new(LocalUsers::new(store.clone())?);
+    let policies = Policies::new(host, store.clone(), local_users);
     let setup = Setup {
-        hooks: hooks(configuration, &store).await?,
+        hooks: policies
+            .at_start()
+            .await
+            .map_err(|error| AssemblyError::Policy(Box::new(error)))?,
         scep,
         challenges: ChallengeKey::new(sealing.derive("scep challenges")),
         signer,
@@ -153,36 +154,7 @@ pub async fn engine(configuration: &Configuration, base: &str) -> Result<Engine,
         },
         store,
     };
-    Ok(Engine::new(setup).await?)
-}
-
-/// Sandboxed directories first, then the native one.
-async fn hooks(configuration: &Configuration, store: &Store) -> Result<Hooks, AssemblyError> {
-    let mut directories: Vec<Binding<dyn Directory>> = Vec::new();
-    if !configuration.directory.is_empty() {
-        let host = PluginHost::new(Capacity::default())?;
-        for directory in &configuration.directory {
-            let file = configuration.path(&directory.plugin);
-            let component = secrets::read(&file).map_err(named("directory.plugin"))?;
-            let refused = |error| AssemblyError::Plugin {
-                name: directory.name.clone(),
-                file: file.display().to_string(),
-                error,
-            };
-            let plugin = host.load(component).await.map_err(refused)?;
-            let terms = Terms::new(&directory.name);
-            let plugin = plugin.directory(terms).await.map_err(refused)?;
-            directories.push(Binding::new(directory.name.clone(), Arc::new(plugin)));
-        }
-    }
-    directories.push(Binding::new(
-        LocalUsers::NAME,
-        Arc::new(LocalUsers::new(store.clone())?),
-    ));
-    Ok(Hooks {
-        directory: DirectoryChain::new(directories),
-        ..Hooks::default()
-    })
+    Ok((Engine::new(setup).await?, policies))
 }
 
 fn scep_endpoint(

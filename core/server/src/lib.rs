@@ -7,6 +7,7 @@
 //! | every part, put together from the configuration | [`assembly`] |
 //! | paths and handlers | [`http`] |
 //! | `lanyard.toml` | [`configuration`] |
+//! | policies: which plugins answer which hooks | `policy` |
 //! | `lanyard init` | [`init`] |
 //! | the command line, a client of the administration's API | [`cli`] |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -17,6 +18,7 @@ pub mod configuration;
 pub mod http;
 pub mod init;
 mod listener;
+mod policy;
 pub mod secrets;
 pub mod serve;
 mod shares;

@@ -63,7 +63,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
         .map_err(cannot_listen(address.to_string()))?
         .port();
     let base = base_url(&configuration, port);
-    let engine = assembly::engine(&configuration, &base).await?;
+    let (engine, policies) = assembly::engine(&configuration, &base).await?;
     let acceptor = tls_acceptor(&configuration)?;
 
     let shared = Shared {
@@ -80,7 +80,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone());
+    let administration = http::admin_router(engine.clone(), policies);
     let mut running = JoinSet::new();
     running.spawn(listener::serve_operators(
         operators,

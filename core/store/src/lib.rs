@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
@@ -25,6 +25,7 @@ mod instant;
 mod issuance;
 mod migration;
 mod outbox;
+mod policies;
 mod queue;
 mod sealed;
 mod sessions;
@@ -45,6 +46,7 @@ pub use error::StoreError;
 pub use events::{DueEvent, NewEvent};
 pub use issuance::{IssueOutcome, NewIssuance, SessionStep};
 pub use outbox::{DuePush, PushRecorded, ScheduleOutcome};
+pub use policies::{NewPlugin, PolicyRevision};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
 pub use sealed::Unsealed;
 pub use sessions::{

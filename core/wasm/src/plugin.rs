@@ -137,6 +137,16 @@ impl Plugin {
 
     /// Everything that would otherwise be found in production: grants, memory, settings, types, a start that fails.
     async fn bind<H: Hook>(&self, terms: Terms) -> Result<Callable<H>, LoadError> {
+        let answered: Vec<&str> = self.hooks().map(HookPoint::as_str).collect();
+        if answered.is_empty() {
+            return Err(LoadError::NoHook);
+        }
+        if !answered.contains(&H::INTERFACE) {
+            return Err(LoadError::WrongHook {
+                hook: full_name::<H>(),
+                detail: format!("it answers {}", answered.join(", ")),
+            });
+        }
         if let Some(capability) = self.capabilities.difference(&terms.capabilities).next() {
             return Err(LoadError::NotGranted {
                 capability: capability.as_str(),
@@ -147,9 +157,6 @@ impl Plugin {
                 limit: terms.limits.memory_bytes,
                 room: self.room,
             });
-        }
-        if self.hooks().next().is_none() {
-            return Err(LoadError::NoHook);
         }
         let bound = Arc::new(Bound {
             name: Arc::from(terms.name),
@@ -166,7 +173,7 @@ impl Plugin {
     /// The engine looks up exports by name when it is linked, and compares types only with an instance at hand.
     async fn try_out<H: Hook>(&self, bound: &Arc<Bound>) -> Result<Callable<H>, LoadError> {
         let wrong_hook = |error: wasmtime::Error| LoadError::WrongHook {
-            hook: format!("lanyard:policy/{}@{CONTRACT}", H::INTERFACE),
+            hook: full_name::<H>(),
             detail: format!("{error:#}"),
         };
         let callable = Callable::<H>::new(self.engine.clone(), self.pre.clone(), Arc::clone(bound))
@@ -202,6 +209,11 @@ impl Plugin {
             .map_err(LoadError::DoesNotStart)?;
         checked.map_err(|reason| LoadError::Settings { reason })
     }
+}
+
+/// The hook's name as a component exports it.
+fn full_name<H: Hook>() -> String {
+    format!("lanyard:policy/{}@{CONTRACT}", H::INTERFACE)
 }
 
 /// The occasion on which nothing is decided yet.

@@ -12,6 +12,7 @@ mod fleet;
 mod hooks;
 mod main_job;
 mod plugin;
+mod policy;
 mod puppet;
 mod push;
 mod push_delivery;

@@ -22,22 +22,25 @@ const ADAS_PASSWORD: &str = "correct horse";
 const FILE: &str = "school-directory.wasm";
 
 /// An installation with this file bound as the directory `school`.
-fn site_with(component: &[u8]) -> Site {
-    let mut site = Site::temporary(&[]).unwrap();
+/// A policy that binds one file as a directory.
+fn policy(site: &Site, component: &[u8]) -> String {
+    let policy = site.data().join("policy.toml");
     fs::write(site.data().join(FILE), component).unwrap();
-    let toml = site.data().join("lanyard.toml");
-    let written = fs::read_to_string(&toml).unwrap();
-    let binding = format!("\n[[directory]]\nname = \"school\"\nplugin = \"{FILE}\"\n");
-    fs::write(toml, written + &binding).unwrap();
-    site.start_apns().unwrap();
-    site
+    let text = format!(
+        "[[binding]]\nhook = \"directory\"\nname = \"school\"\nplugin = \"{FILE}\"\ngrants = [\"log\", \"secrets\"]\n"
+    );
+    fs::write(&policy, text).unwrap();
+    policy.display().to_string()
 }
 
 fn running_site() -> Site {
     let component = fs::read(guests::component("guest-directory")).unwrap();
-    let mut site = site_with(&component);
+    let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
+    let policy = policy(&site, &component);
+    site.lanyard(&["policy", "apply", &policy]).unwrap();
     site
 }
 
@@ -114,10 +117,9 @@ async fn a_device_is_enrolled_for_a_person_of_the_plugin() {
     assert_eq!(device["person"], ada);
 }
 
-#[test]
-fn the_server_does_not_start_with_a_file_that_is_no_directory_plugin() {
-    let mut site = site_with(&[]);
-    let file = site.data().join(FILE);
+#[tokio::test]
+async fn a_file_that_is_no_directory_plugin_is_not_bound() {
+    let site = running_site();
     let too_large = vec![0; (4 << 20) + 1];
     for (content, reason) in [
         (
@@ -130,17 +132,13 @@ fn the_server_does_not_start_with_a_file_that_is_no_directory_plugin() {
         (b"\0asm\x0d\0\x01\0broken", "the component is not valid"),
         (&too_large, "bytes, and at most"),
     ] {
-        fs::write(&file, content).unwrap();
-        let said = site.start_server().unwrap_err();
-        assert!(said.contains("ended with exit status: 1"), "{said}");
-        for part in [FILE, "the plugin of the directory `school`", reason] {
+        let policy = policy(&site, content);
+        let said = site.lanyard(&["policy", "apply", &policy]).unwrap_err();
+        for part in ["directory `school`", FILE, reason] {
             assert!(said.contains(part), "{part:?} is not in {said}");
         }
     }
-    fs::remove_file(&file).unwrap();
-    let said = site.start_server().unwrap_err();
-    assert!(
-        said.contains(FILE) && said.contains("No such file"),
-        "{said}"
-    );
+    let browser = Browser::open(&site).await;
+    let answer = browser.sign_in("ada", ADAS_PASSWORD).await;
+    assert_eq!(answer.status, 200, "the policy before stays in force");
 }

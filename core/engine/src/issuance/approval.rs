@@ -50,7 +50,7 @@ impl Engine {
             device: session.device.as_ref().map(policy_device),
             person: Some(person_of(session)?),
         };
-        let verdict = match self.setup().hooks.ra.decide(question).await {
+        let verdict = match self.hooks().ra.decide(question).await {
             Ok(decided) => decided.verdict,
             // A hook that failed is asked again at the client's next poll.
             Err(failure) => {

@@ -72,6 +72,11 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: CommandAction,
     },
+    /// Policies: which plugins answer which hooks
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Wake a device
     Push {
         /// Its UDID
@@ -165,6 +170,32 @@ pub(super) enum DeviceAction {
     Release {
         /// Its UDID
         device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum PolicyAction {
+    /// Check a policy, and enforce it if every plugin in it can be bound as it says
+    Apply {
+        /// A policy in TOML; the plugins that it names are files beside it
+        file: PathBuf,
+    },
+    /// Show what applying a policy would change
+    Diff {
+        /// A policy in TOML
+        file: PathBuf,
+    },
+    /// List the revisions, latest first
+    List,
+    /// Show a revision; without a number, the one in force
+    Show {
+        /// The revision
+        number: Option<i64>,
+    },
+    /// Apply an earlier revision again, as a new one
+    Rollback {
+        /// The revision
+        number: i64,
     },
 }
 

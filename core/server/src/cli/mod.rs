@@ -3,6 +3,7 @@
 mod arguments;
 mod client;
 mod command;
+mod policy;
 mod show;
 
 use std::{
@@ -81,6 +82,7 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::User { action } => user(&client()?, action, json).await,
         Task::Device { action } => device(&client()?, action, json).await,
         Task::Command { action } => command(&client()?, action, json).await,
+        Task::Policy { action } => policy::run(&client()?, action, json).await,
         Task::Push { device } => {
             client()?
                 .send("POST", &path(&["devices", &device, "push"]), Vec::new())

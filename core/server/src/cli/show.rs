@@ -102,6 +102,27 @@ pub(super) fn device(device: &Value) -> String {
     lines.join("\n")
 }
 
+pub(super) fn revisions(revisions: &Value) -> String {
+    let revisions = revisions.as_array().map(Vec::as_slice).unwrap_or_default();
+    table(
+        &["REVISION", "APPLIED", "BINDINGS"],
+        revisions,
+        |revision| {
+            let bindings = revision["document"]["binding"].as_array();
+            let names: Vec<String> = bindings
+                .into_iter()
+                .flatten()
+                .map(|binding| format!("{} {}", text(&binding["hook"]), text(&binding["name"])))
+                .collect();
+            vec![
+                text(&revision["number"]),
+                ago(&revision["applied_at"]),
+                names.join(", "),
+            ]
+        },
+    )
+}
+
 /// What was queued, and what its sender would want to know of it.
 pub(super) fn sent(request_type: &str, device: &str, answer: &Value) -> String {
     let mut said = format!(

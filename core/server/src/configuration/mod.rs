@@ -11,15 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lanyard_engine::LocalUsers;
 use serde::Deserialize as _;
 use toml::Table;
 
 use overrides::{PREFIX, override_with};
 pub(crate) use sections::socket_address;
 pub use sections::{
-    Configuration, Database, DeviceCa, DirectoryPlugin, Enrollment, Limits, Push, Scep,
-    ScepCompatibility, ScepMode, Server, Signing, Tls,
+    Configuration, Database, DeviceCa, Enrollment, Limits, Push, Scep, ScepCompatibility, ScepMode,
+    Server, Signing, Tls,
 };
 
 /// Name of the file in the data directory.
@@ -148,19 +147,6 @@ impl Configuration {
                 "a URL such as sqlite://lanyard.db",
             );
         }
-        let mut names = vec![LocalUsers::NAME];
-        for directory in &self.directory {
-            let name = directory.name.as_str();
-            // Persons belong to the directory of this name: two of one name would vouch for each other's.
-            if names.contains(&name) || !binding_name(name) {
-                return wrong(
-                    "directory.name",
-                    name,
-                    "a name of 1 to 64 letters, digits, dots and hyphens that no other directory has, not even local-users",
-                );
-            }
-            names.push(name);
-        }
         if self.limits.scep_bytes < 8192 {
             return wrong(
                 "limits.scep_bytes",
@@ -187,13 +173,6 @@ impl Configuration {
             _ => self.database.url.clone(),
         }
     }
-}
-
-fn binding_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -258,12 +237,7 @@ mod tests {
         let sections = known("nothing = 1");
         assert!(sections.len() > 5, "{sections:?}");
         for section in sections {
-            let header = if section == "directory" {
-                "[[directory]]"
-            } else {
-                &format!("[{section}]")
-            };
-            let keys = known(&format!("{header}\nnothing = 1"));
+            let keys = known(&format!("[{section}]\nnothing = 1"));
             for key in keys {
                 let documented = format!("`{section}.{key}`");
                 assert!(
@@ -296,10 +270,6 @@ mod tests {
             (
                 &RIGHT.replace("mdm.example.com", "https://x"),
                 &["lanyard.toml", "server.name", "mdm.example.com"],
-            ),
-            (
-                &format!("{RIGHT}[[directory]]\nname = \"local-users\"\nplugin = \"x\"\n"),
-                &["directory.name", "local-users", "no other directory has"],
             ),
             (
                 &format!("{RIGHT}[database]\nurl = \"mysql://x\"\n"),

@@ -27,9 +27,6 @@ pub struct Configuration {
     pub enrollment: Enrollment,
     /// APNs.
     pub push: Option<Push>,
-    /// Sandboxed directories, asked in this order before the native one.
-    #[serde(default)]
-    pub directory: Vec<DirectoryPlugin>,
     /// How large requests may be.
     #[serde(default)]
     pub limits: Limits,
@@ -179,16 +176,6 @@ pub struct Push {
     pub port: Option<u16>,
     /// The roots that vouch for APNs, PEM, if they are not the public ones.
     pub roots: Option<PathBuf>,
-}
-
-/// `[[directory]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DirectoryPlugin {
-    /// Its name: stands in the persons that it vouches for.
-    pub name: String,
-    /// The component.
-    pub plugin: PathBuf,
 }
 
 /// `[limits]`

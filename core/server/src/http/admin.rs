@@ -18,12 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::policy::Policies;
+
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub fn router(engine: Engine) -> Router {
+pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -39,11 +41,12 @@ pub fn router(engine: Engine) -> Router {
         .route("/metrics", get(metrics))
         .nest("/api/v1", api)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(engine)
+        .with_state(engine.clone())
+        .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 
 /// What is asked for is not done: a status and `{"error": "…"}`.
-struct Failure(StatusCode, String);
+pub(super) struct Failure(StatusCode, String);
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -52,7 +55,7 @@ impl IntoResponse for Failure {
 }
 
 impl Failure {
-    fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(super) fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
         let text = ErrorChain(error).to_string();
         if status.is_server_error() {
             tracing::error!(error = text, "the administration failed");

@@ -6,6 +6,7 @@ mod limits;
 mod log_budget;
 mod mdm;
 pub mod paths;
+mod policy;
 mod scep;
 mod sign_in;
 
@@ -22,9 +23,10 @@ use axum::{
 use lanyard_engine::{Engine, Refusal, RefusalKind};
 use lanyard_pki::seal::MacKey;
 
-pub use admin::router as admin_router;
+pub(crate) use admin::router as admin_router;
 use limits::{BodyBudget, within_budget, within_time};
 use log_budget::LogBudget;
+pub(crate) use policy::Application;
 
 use crate::configuration::Limits;
 

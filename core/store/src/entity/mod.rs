@@ -8,6 +8,8 @@ pub(crate) mod enrollment;
 pub(crate) mod enrollment_session;
 pub(crate) mod event_outbox;
 pub(crate) mod local_user;
+pub(crate) mod plugin;
+pub(crate) mod policy_revision;
 pub(crate) mod push_outbox;
 pub(crate) mod scep_transaction;
 pub(crate) mod setting;

@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
 }
 
 /// In the order in which their foreign keys need them.
-fn tables() -> [TableCreateStatement; 10] {
+fn tables() -> [TableCreateStatement; 12] {
     [
         local_user(),
         enrollment_session(),
@@ -41,6 +41,8 @@ fn tables() -> [TableCreateStatement; 10] {
         push_outbox(),
         event_outbox(),
         setting(),
+        policy_revision(),
+        plugin(),
     ]
 }
 
@@ -257,6 +259,24 @@ fn setting() -> TableCreateStatement {
         .table("setting")
         .col(text("key").primary_key())
         .col(text("value"))
+        .take()
+}
+
+fn policy_revision() -> TableCreateStatement {
+    Table::create()
+        .table("policy_revision")
+        .col(big_integer("number").primary_key())
+        .col(json("document"))
+        .col(big_integer("applied_at"))
+        .take()
+}
+
+fn plugin() -> TableCreateStatement {
+    Table::create()
+        .table("plugin")
+        .col(text("sha256").primary_key())
+        .col(blob("component"))
+        .col(big_integer("added_at"))
         .take()
 }
 

@@ -1,0 +1,8 @@
+//! Policies: which plugins answer which hooks, on what terms. Operators apply them while the server runs; each is a revision in
+//! the store.
+
+mod document;
+mod enforce;
+
+pub(crate) use document::{BindingDocument, Document};
+pub(crate) use enforce::{Applied, Policies, PolicyRefused};

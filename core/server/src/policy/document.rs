@@ -1,0 +1,242 @@
+//! A policy as it is written, in TOML by operators and in JSON in the store.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use lanyard_policy::{Capability, HookPoint};
+use lanyard_wasm::{Limits, Terms};
+use serde::{Deserialize, Serialize};
+
+/// `policy.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    /// In the order in which they are asked, hook by hook. The native directory is asked after all others.
+    #[serde(default, rename = "binding")]
+    pub(crate) bindings: Vec<BindingDocument>,
+}
+
+/// `[[binding]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BindingDocument {
+    /// Which question it answers.
+    pub(crate) hook: HookPoint,
+    /// Unique among the bindings of its hook. For a directory, persons belong to this name.
+    pub(crate) name: String,
+    /// The component's file, beside the policy.
+    pub(crate) plugin: String,
+    /// SHA-256 of the component, lower-case hex. Filled in when the policy is applied; if it is written, it must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    /// What the plugin reads.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub(crate) settings: serde_json::Map<String, serde_json::Value>,
+    /// What of the host's it may call.
+    #[serde(default)]
+    pub(crate) grants: BTreeSet<Capability>,
+    /// What one call may use up, where that is not the default.
+    #[serde(default, skip_serializing_if = "LimitsDocument::is_default")]
+    pub(crate) limits: LimitsDocument,
+}
+
+/// `[binding.limits]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsDocument {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_mib: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_calls: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrent_calls: Option<u16>,
+}
+
+impl LimitsDocument {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            fuel: self.fuel.unwrap_or(default.fuel),
+            deadline: self
+                .deadline_ms
+                .map_or(default.deadline, Duration::from_millis),
+            memory_bytes: self
+                .memory_mib
+                .map_or(default.memory_bytes, |mib| usize::from(mib) << 20),
+            host_calls: self.host_calls.unwrap_or(default.host_calls),
+            concurrent_calls: self
+                .concurrent_calls
+                .map_or(default.concurrent_calls, |calls| usize::from(calls).max(1)),
+            ..default
+        }
+    }
+}
+
+impl BindingDocument {
+    /// The terms on which the plugin is bound.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            name: self.name.clone(),
+            settings: serde_json::Value::Object(self.settings.clone()).to_string(),
+            capabilities: self.grants.clone(),
+            limits: self.limits.limits(),
+        }
+    }
+
+    /// How it is called towards operators.
+    pub(crate) fn title(&self) -> String {
+        format!("{} `{}`", self.hook, self.name)
+    }
+}
+
+impl Document {
+    /// What is different from `before`, a line each: bindings that came, went or changed, by hook and name.
+    pub(crate) fn differences(&self, before: &Self) -> Vec<String> {
+        let by_title = |document: &Self| -> BTreeMap<String, BindingDocument> {
+            let bindings = document.bindings.iter();
+            bindings
+                .map(|binding| (binding.title(), binding.clone()))
+                .collect()
+        };
+        let (old, new) = (by_title(before), by_title(self));
+        let gone = old.keys().filter(|title| !new.contains_key(*title));
+        let mut lines: Vec<String> = gone.map(|title| format!("- {title}")).collect();
+        for (title, binding) in &new {
+            match old.get(title) {
+                None => lines.push(format!("+ {title}: {}", binding.plugin)),
+                Some(before) => lines.extend(
+                    changes(before, binding)
+                        .into_iter()
+                        .map(|change| format!("~ {title}: {change}")),
+                ),
+            }
+        }
+        let order = |document: &Self| -> Vec<String> {
+            let bindings = document.bindings.iter().map(BindingDocument::title);
+            bindings
+                .filter(|title| old.contains_key(title) && new.contains_key(title))
+                .collect()
+        };
+        if order(before) != order(self) {
+            lines.push("~ the order of the bindings".to_owned());
+        }
+        lines
+    }
+}
+
+fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
+    let mut changes = Vec::new();
+    if before.sha256 != after.sha256 {
+        changes.push(format!("another component ({})", after.plugin));
+    }
+    if before.grants != after.grants {
+        let names = |grants: &BTreeSet<Capability>| {
+            let names: Vec<&str> = grants.iter().map(|grant| grant.as_str()).collect();
+            names.join(", ")
+        };
+        changes.push(format!(
+            "grants [{}], before [{}]",
+            names(&after.grants),
+            names(&before.grants)
+        ));
+    }
+    if before.settings != after.settings {
+        // Settings may hold what is not for everybody's eyes: their names are enough.
+        let names = before.settings.keys().chain(after.settings.keys());
+        let changed: BTreeSet<&str> = names
+            .filter(|name| before.settings.get(*name) != after.settings.get(*name))
+            .map(String::as_str)
+            .collect();
+        let changed: Vec<&str> = changed.into_iter().collect();
+        changes.push(format!("settings {}", changed.join(", ")));
+    }
+    if before.limits != after.limits {
+        changes.push("limits".to_owned());
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        toml::from_str(text).unwrap()
+    }
+
+    const ONE: &str = r#"
+        [[binding]]
+        hook = "directory"
+        name = "school"
+        plugin = "school.wasm"
+        grants = ["log", "secrets"]
+        settings = { url = "https://x.example" }
+        limits = { deadline_ms = 250, memory_mib = 8 }
+    "#;
+
+    #[test]
+    fn what_is_written_is_what_is_bound() {
+        let one = document(ONE);
+        let terms = one.bindings[0].terms();
+        assert_eq!(terms.name, "school");
+        assert_eq!(terms.settings, r#"{"url":"https://x.example"}"#);
+        assert_eq!(terms.limits.deadline, Duration::from_millis(250));
+        assert_eq!(terms.limits.memory_bytes, 8 << 20);
+        assert_eq!(terms.limits.fuel, Limits::default().fuel);
+        let stored = serde_json::to_value(&one).unwrap();
+        assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), one);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        for (from, to, part) in [
+            (
+                "hook = \"directory\"",
+                "hook = \"directori\"",
+                "enrollment-approval",
+            ),
+            ("grants", "grant", "unknown field `grant`"),
+            ("\"log\"", "\"logs\"", "unknown variant `logs`"),
+        ] {
+            let error = toml::from_str::<Document>(&ONE.replace(from, to))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(part) && error.contains("line"), "{error}");
+        }
+    }
+
+    #[test]
+    fn differences_are_told_by_binding_and_without_values() {
+        let before = document(ONE);
+        let after = document(
+            &ONE.replace("https://x", "https://y")
+                .replace("[\"log\", \"secrets\"]", "[\"log\"]"),
+        );
+        assert_eq!(
+            after.differences(&before),
+            [
+                "~ directory `school`: grants [log], before [log, secrets]",
+                "~ directory `school`: settings url",
+            ]
+        );
+        assert_eq!(
+            before.differences(&Document::default()),
+            ["+ directory `school`: school.wasm"]
+        );
+        assert_eq!(
+            Document::default().differences(&before),
+            ["- directory `school`"]
+        );
+        assert!(before.differences(&before).is_empty());
+    }
+}

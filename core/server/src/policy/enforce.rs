@@ -1,0 +1,321 @@
+//! From a document to hooks that are asked: components are checked, bound and tried out first, and only what works replaces what was.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use lanyard_engine::{Engine, Hooks, LocalUsers};
+use lanyard_pki::Digest;
+use lanyard_policy::{
+    Binding, CommandSelection, Directory, DirectoryChain, EnrollmentApproval, EnrollmentChain,
+    EventSink, HookPoint, RaApproval, RaChain, SelectionChain,
+};
+use lanyard_store::{NewPlugin, PolicyRevision, Store, StoreError};
+use lanyard_wasm::{LoadError, Plugin, PluginHost};
+use tokio::sync::Mutex;
+
+use super::{BindingDocument, Document};
+
+/// A policy is not applied; the one before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PolicyRefused {
+    /// A binding that cannot be meant.
+    #[error("{binding}: {problem}")]
+    Binding {
+        /// Which.
+        binding: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A plugin that cannot be bound so.
+    #[error("{binding}: {plugin} cannot be bound")]
+    Plugin {
+        /// Which binding.
+        binding: String,
+        /// Its file.
+        plugin: String,
+        /// Why.
+        #[source]
+        error: LoadError,
+    },
+    /// There is no such revision.
+    #[error("there is no revision {0}")]
+    Unknown(i64),
+    /// A stored document cannot be read.
+    #[error("the stored policy is damaged")]
+    Damaged(#[from] serde_json::Error),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// A policy that is in force now.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The revision's number.
+    pub(crate) number: i64,
+    /// What is different from the one before.
+    pub(crate) differences: Vec<String>,
+}
+
+/// Applies policies.
+#[derive(Clone)]
+pub(crate) struct Policies(Arc<State>);
+
+struct State {
+    host: PluginHost,
+    store: Store,
+    local_users: Arc<LocalUsers>,
+    /// Compiled plugins by digest: those of the policy in force. Locked while a policy is applied, one after another.
+    compiled: Mutex<HashMap<String, Plugin>>,
+}
+
+impl Policies {
+    pub(crate) fn new(host: PluginHost, store: Store, local_users: Arc<LocalUsers>) -> Self {
+        Self(Arc::new(State {
+            host,
+            store,
+            local_users,
+            compiled: Mutex::default(),
+        }))
+    }
+
+    /// The hooks of the revision in force; of none, the native directory.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`]
+    pub(crate) async fn at_start(&self) -> Result<Hooks, PolicyRefused> {
+        let document = match self.0.store.latest_policy().await? {
+            Some(revision) => read(&revision)?,
+            None => Document::default(),
+        };
+        let mut compiled = self.0.compiled.lock().await;
+        self.bind(&document, &HashMap::new(), &mut compiled).await
+    }
+
+    /// Checks, stores and enforces a policy. `components` are the files that it names.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`]; nothing is changed.
+    pub(crate) async fn apply(
+        &self,
+        engine: &Engine,
+        mut document: Document,
+        components: &HashMap<String, Vec<u8>>,
+        now: SystemTime,
+    ) -> Result<Applied, PolicyRefused> {
+        let mut compiled = self.0.compiled.lock().await;
+        let mut by_digest = HashMap::new();
+        for binding in &mut document.bindings {
+            let Some(component) = components.get(&binding.plugin) else {
+                return Err(refused(binding, "its component did not come along"));
+            };
+            let digest = hexadecimal(&Digest::sha256(component));
+            match &binding.sha256 {
+                Some(written) if *written != digest => {
+                    let problem = format!(
+                        "{} has the SHA-256 {digest}, and not {written}",
+                        binding.plugin
+                    );
+                    return Err(refused(binding, &problem));
+                }
+                _ => binding.sha256 = Some(digest.clone()),
+            }
+            by_digest.insert(digest, component.as_slice());
+        }
+        let hooks = self.bind(&document, &by_digest, &mut compiled).await?;
+        let before = match self.0.store.latest_policy().await? {
+            Some(revision) => read(&revision)?,
+            None => Document::default(),
+        };
+        let plugins: Vec<NewPlugin<'_>> = by_digest
+            .iter()
+            .map(|(sha256, component)| NewPlugin { sha256, component })
+            .collect();
+        let stored = serde_json::to_value(&document)?;
+        let number = self.0.store.add_policy(&stored, &plugins, now).await?;
+        engine.replace_hooks(hooks);
+        tracing::info!(revision = number, "policy applied");
+        Ok(Applied {
+            number,
+            differences: document.differences(&before),
+        })
+    }
+
+    /// Applies what an earlier revision said, as a new one.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`]; nothing is changed.
+    pub(crate) async fn roll_back(
+        &self,
+        engine: &Engine,
+        number: i64,
+        now: SystemTime,
+    ) -> Result<Applied, PolicyRefused> {
+        let revision = self.0.store.find_policy(number).await?;
+        let document = read(&revision.ok_or(PolicyRefused::Unknown(number))?)?;
+        let mut components = HashMap::new();
+        for binding in &document.bindings {
+            if let Some(sha256) = &binding.sha256
+                && let Some(component) = self.0.store.find_plugin(sha256).await?
+            {
+                components.insert(binding.plugin.clone(), component);
+            }
+        }
+        self.apply(engine, document, &components, now).await
+    }
+
+    /// Revisions, latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(crate) async fn list(&self, limit: u64) -> Result<Vec<PolicyRevision>, StoreError> {
+        self.0.store.list_policies(limit).await
+    }
+
+    /// One revision; without a number, the one in force.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(crate) async fn show(
+        &self,
+        number: Option<i64>,
+    ) -> Result<Option<PolicyRevision>, StoreError> {
+        match number {
+            Some(number) => self.0.store.find_policy(number).await,
+            None => self.0.store.latest_policy().await,
+        }
+    }
+
+    async fn bind(
+        &self,
+        document: &Document,
+        components: &HashMap<String, &[u8]>,
+        compiled: &mut HashMap<String, Plugin>,
+    ) -> Result<Hooks, PolicyRefused> {
+        check_names(document)?;
+        let mut needed = HashMap::new();
+        let mut bound = Bound::default();
+        for binding in &document.bindings {
+            let digest = binding.sha256.as_deref().unwrap_or_default();
+            let plugin = match needed.get(digest).or_else(|| compiled.get(digest)) {
+                Some(known) => Plugin::clone(known),
+                None => {
+                    let component =
+                        match components.get(digest) {
+                            Some(component) => component.to_vec(),
+                            None => self.0.store.find_plugin(digest).await?.ok_or_else(|| {
+                                refused(binding, "its component is not in the store")
+                            })?,
+                        };
+                    let loaded = self.0.host.load(component).await;
+                    loaded.map_err(|error| not_bound(binding, error))?
+                }
+            };
+            bound
+                .add(binding, &plugin)
+                .await
+                .map_err(|error| not_bound(binding, error))?;
+            needed.insert(digest.to_owned(), plugin);
+        }
+        *compiled = needed;
+        let local_users: Arc<dyn Directory> = self.0.local_users.clone();
+        bound
+            .directories
+            .push(Binding::new(LocalUsers::NAME, local_users));
+        Ok(Hooks {
+            directory: DirectoryChain::new(bound.directories),
+            enrollment: EnrollmentChain::new(bound.enrollments),
+            ra: RaChain::new(bound.certificates),
+            selection: SelectionChain::new(bound.selections),
+            events: bound.events,
+        })
+    }
+}
+
+/// Bindings by hook point.
+#[derive(Default)]
+struct Bound {
+    directories: Vec<Binding<dyn Directory>>,
+    enrollments: Vec<Binding<dyn EnrollmentApproval>>,
+    certificates: Vec<Binding<dyn RaApproval>>,
+    selections: Vec<Binding<dyn CommandSelection>>,
+    events: Vec<Binding<dyn EventSink>>,
+}
+
+impl Bound {
+    async fn add(&mut self, binding: &BindingDocument, plugin: &Plugin) -> Result<(), LoadError> {
+        let (name, terms) = (binding.name.clone(), binding.terms());
+        match binding.hook {
+            HookPoint::Directory => {
+                let hook = Arc::new(plugin.directory(terms).await?);
+                self.directories.push(Binding::new(name, hook));
+            }
+            HookPoint::EnrollmentApproval => {
+                let hook = Arc::new(plugin.enrollment_approval(terms).await?);
+                self.enrollments.push(Binding::new(name, hook));
+            }
+            HookPoint::RaApproval => {
+                let hook = Arc::new(plugin.ra_approval(terms).await?);
+                self.certificates.push(Binding::new(name, hook));
+            }
+            HookPoint::CommandSelection => {
+                let hook = Arc::new(plugin.command_selection(terms).await?);
+                self.selections.push(Binding::new(name, hook));
+            }
+            HookPoint::Event => {
+                let hook = Arc::new(plugin.event_sink(terms).await?);
+                self.events.push(Binding::new(name, hook));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A binding is known by its name: for a directory, persons belong to it; for events and commands, it is remembered what was told and
+/// issued.
+fn check_names(document: &Document) -> Result<(), PolicyRefused> {
+    let mut names = BTreeSet::from([(HookPoint::Directory, LocalUsers::NAME)]);
+    for binding in &document.bindings {
+        let name = binding.name.as_str();
+        let is_name = (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+        if !is_name {
+            let problem = "a name has 1 to 64 letters, digits, dots and hyphens";
+            return Err(refused(binding, problem));
+        }
+        if !names.insert((binding.hook, name)) {
+            let problem =
+                "another binding of this hook has the name (local-users is the native directory)";
+            return Err(refused(binding, problem));
+        }
+    }
+    Ok(())
+}
+
+fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {
+    Ok(serde_json::from_value(revision.document.clone())?)
+}
+
+fn refused(binding: &BindingDocument, problem: &str) -> PolicyRefused {
+    PolicyRefused::Binding {
+        binding: binding.title(),
+        problem: problem.to_owned(),
+    }
+}
+
+fn not_bound(binding: &BindingDocument, error: LoadError) -> PolicyRefused {
+    PolicyRefused::Plugin {
+        binding: binding.title(),
+        plugin: binding.plugin.clone(),
+        error,
+    }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,220 @@
+//! `lanyard policy`: plugins answer every hook of a running server, and a bad revision never replaces a good one.
+
+use std::{fs, path::PathBuf};
+
+use lanyard_tests::{
+    guests,
+    process::wait_until,
+    site::{Site, USER},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A policy file, and the components beside it.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk(tempfile::tempdir().unwrap());
+        for hook in [
+            "enrollment-approval",
+            "ra-approval",
+            "command-selection",
+            "event",
+        ] {
+            let component = guests::component(&format!("example-{hook}"));
+            fs::copy(component, desk.0.path().join(format!("{hook}.wasm"))).unwrap();
+        }
+        desk
+    }
+
+    fn write(&self, text: &str) -> String {
+        let file: PathBuf = self.0.path().join("policy.toml");
+        fs::write(&file, text).unwrap();
+        file.display().to_string()
+    }
+}
+
+fn binding(hook: &str, further: &str) -> String {
+    format!(
+        "[[binding]]\nhook = \"{hook}\"\nname = \"the-{hook}\"\nplugin = \"{hook}.wasm\"\n{further}\n"
+    )
+}
+
+fn everything() -> String {
+    [
+        binding("enrollment-approval", ""),
+        binding("ra-approval", "settings = { days = 30 }"),
+        binding("command-selection", ""),
+        binding("event", "grants = [\"log\"]"),
+    ]
+    .concat()
+}
+
+fn running() -> Site {
+    let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
+    site.start_server().unwrap();
+    site.add_user(PASSWORD).unwrap();
+    site
+}
+
+#[tokio::test]
+async fn plugins_answer_every_hook_of_a_running_server() {
+    let mut site = running();
+    let desk = Desk::new();
+    let policy = desk.write(&everything());
+    let said = site.lanyard(&["policy", "apply", &policy]).unwrap();
+    assert!(said.contains("Revision 1 is in force."), "{said}");
+    assert!(said.contains("+ event `the-event`: event.wasm"), "{said}");
+    // It is in the store, and so it survives.
+    site.kill_server();
+    site.start_server().unwrap();
+
+    let password = site.password_file(PASSWORD).unwrap();
+    let _device = site.start_device_of(USER, &password, &[]).unwrap();
+    let devices = wait_until("what the plugins want of the device", || {
+        let devices = site.lanyard_json(&["device", "list"]).ok()?;
+        let udid = devices[0]["id"].as_str()?;
+        let shown = site.lanyard_json(&["device", "show", udid]).ok()?;
+        let commands = shown["commands"].as_array()?;
+        let done = |kind: &str, origin: &str| {
+            commands.iter().any(|command| {
+                command["request_type"] == kind
+                    && command["origin"] == origin
+                    && command["state"] == "acknowledged"
+            })
+        };
+        (done("SecurityInfo", "the-event") && done("DeviceInformation", "the-command-selection"))
+            .then_some(shown)
+    });
+    let device = devices.unwrap();
+
+    let store = site.store().await.unwrap();
+    let fingerprint = device["certificate_sha256"].as_str().unwrap();
+    let certificate = store.find_certificate(fingerprint).await.unwrap().unwrap();
+    let life = certificate
+        .not_after
+        .duration_since(certificate.issued_at)
+        .unwrap();
+    assert!(
+        life.as_secs() <= 30 * 86_400,
+        "narrowed by the plugin: {life:?}"
+    );
+    assert!(
+        site.server_log().contains("is new here"),
+        "the plugin's own line"
+    );
+}
+
+#[test]
+fn a_bad_policy_changes_nothing_and_says_what_is_wrong() {
+    let site = running();
+    let desk = Desk::new();
+    let policy = desk.write(&everything());
+    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    let before = site.lanyard_json(&["policy", "show"]).unwrap();
+    let ra = |further: &str| binding("ra-approval", further);
+    for (text, parts) in [
+        (
+            ra(""),
+            &[
+                "ra-approval `the-ra-approval`",
+                "ra-approval.wasm",
+                "missing field `days`",
+            ][..],
+        ),
+        (ra("settings = { days = 1000 }"), &["1 to 397 are right"]),
+        (
+            ra("settings = { days = 1 }\nsha256 = \"00\""),
+            &["has the SHA-256"],
+        ),
+        (
+            ra("settings = { days = 1 }\nlimits = { memory_mib = 1000 }"),
+            &["an instance has room for"],
+        ),
+        (
+            binding("event", ""),
+            &["uses `log`, which its binding does not grant"],
+        ),
+        (
+            binding("directory", "").replace("directory.wasm", "event.wasm"),
+            &["does not export the hook", "directory"],
+        ),
+        (
+            [
+                binding("event", "grants = [\"log\"]"),
+                binding("event", "grants = [\"log\"]"),
+            ]
+            .concat(),
+            &["another binding of this hook has the name"],
+        ),
+        (
+            binding("event", "grants = [\"log\"]").replace("the-event", "the event"),
+            &["letters, digits"],
+        ),
+        (
+            binding("event", "grant = []"),
+            &["policy.toml", "line 5", "grant"],
+        ),
+        (
+            binding("event", "").replace("event.wasm", "no.wasm"),
+            &["event `the-event`", "no.wasm", "No such file"],
+        ),
+    ] {
+        let policy = desk.write(&text);
+        let said = site.lanyard(&["policy", "apply", &policy]).unwrap_err();
+        for part in parts {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+        assert_eq!(
+            site.lanyard_json(&["policy", "show"]).unwrap(),
+            before,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn revisions_are_compared_listed_and_taken_back() {
+    let site = running();
+    let desk = Desk::new();
+    let said = site.lanyard(&["policy", "show"]).unwrap();
+    assert!(said.contains("No policy was ever applied."), "{said}");
+    let one = desk.write(&everything());
+    site.lanyard(&["policy", "apply", &one]).unwrap();
+    let said = site.lanyard(&["policy", "diff", &one]).unwrap();
+    assert!(said.contains("No difference."), "{said}");
+
+    let two = desk.write(
+        &everything()
+            .replace("days = 30", "days = 7")
+            .replace(&binding("event", "grants = [\"log\"]"), ""),
+    );
+    let differences = [
+        "- event `the-event`",
+        "~ ra-approval `the-ra-approval`: settings days",
+    ];
+    let said = site.lanyard_json(&["policy", "diff", &two]).unwrap();
+    assert_eq!(said, Value::from(differences.as_slice()));
+    let said = site.lanyard_json(&["policy", "apply", &two]).unwrap();
+    assert_eq!(said["number"], 2);
+    let said = site.lanyard_json(&["policy", "rollback", "1"]).unwrap();
+    assert_eq!(said["number"], 3);
+    let documents = [1, 3].map(|number| {
+        site.lanyard_json(&["policy", "show", &number.to_string()])
+            .unwrap()["document"]
+            .clone()
+    });
+    assert_eq!(documents[0], documents[1]);
+    let listed = site.lanyard(&["policy", "list"]).unwrap();
+    assert_eq!(listed.lines().count(), 1 + 3, "{listed}");
+    let said = site.lanyard(&["policy", "rollback", "9"]).unwrap_err();
+    assert!(said.contains("there is no revision 9"), "{said}");
+    // What is shown can be applied again.
+    let shown = desk.write(&site.lanyard(&["policy", "show", "2"]).unwrap());
+    let said = site.lanyard_json(&["policy", "apply", &shown]).unwrap();
+    assert_eq!(said["number"], 4);
+}
