@@ -3,7 +3,8 @@
 
 use std::cell::RefCell;
 
-use crate::{Secret, log::Level};
+use crate::Secret;
+use crate::bindings::capabilities::lanyard::policy::log::Level;
 
 thread_local! {
     static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };

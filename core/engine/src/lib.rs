@@ -14,7 +14,7 @@
 //! | pushes, from the outbox | `pushes` |
 //! | events, from theirs | `events` |
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
-//! | what operators do | `administration` |
+//! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
 //! Every method goes the same way: bytes become a typed request, hooks are asked with no transaction open,
@@ -35,6 +35,7 @@ mod issuance;
 mod last_seen;
 mod local_users;
 mod password;
+mod persons;
 mod profiles;
 mod pushes;
 mod refusal;
@@ -52,12 +53,13 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use administration::{CommandRefused, Sent, UserRefused};
+pub use administration::{CommandRefused, Sent};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;
 pub use issuance::PkiAnswer;
 pub use local_users::LocalUsers;
 pub use password::{PasswordError, hash_password};
+pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
 pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
 pub use sign_in::{SignInAttempt, SignInRefused};

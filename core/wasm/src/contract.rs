@@ -10,6 +10,9 @@ use lanyard_policy::{
 
 use crate::bindings::types;
 
+/// The version of the contract that this host speaks.
+pub(crate) const CONTRACT: &str = "0.1.0-dev";
+
 /// Longest id, name or label, in bytes.
 pub(crate) const NAME_BYTES: usize = 255;
 /// Longest sentence or value, in bytes.

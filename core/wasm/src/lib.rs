@@ -24,6 +24,7 @@ mod bindings;
 mod call;
 mod capability;
 mod contract;
+mod error;
 mod hook;
 mod host;
 mod limits;
@@ -35,10 +36,10 @@ mod secret;
 mod state;
 mod verify;
 
+pub use error::LoadError;
 pub use hook::{
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
 pub use host::{Capacity, PluginHost, StartError};
 pub use limits::Limits;
-pub use load::LoadError;
 pub use plugin::{Plugin, Terms};

@@ -9,13 +9,14 @@ use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
 use crate::call::Callable;
+use crate::contract::CONTRACT;
+use crate::error::LoadError;
 use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
 use crate::host::PluginHost;
 use crate::limits::Limits;
-use crate::load::{CONTRACT, LoadError};
 use crate::state::{Bound, CallState};
 
 /// A binding without settings.

@@ -10,14 +10,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
-use lanyard_engine::{CommandRefused, Engine, ErrorChain, UserRefused};
+use lanyard_engine::{CommandRefused, Engine};
 use lanyard_mdm::document::{self, Limits};
 use lanyard_policy::Secret;
-use lanyard_store::{CommandSummary, Enrollment, StoreError, User};
+use lanyard_store::{CommandSummary, Enrollment, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::failure::Failure;
 use crate::policy::Policies;
 
 /// A profile to install is the largest thing that an operator sends.
@@ -43,65 +44,6 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engine.clone())
         .nest("/api/v1/policies", super::policy::router(engine, policies))
-}
-
-/// What is asked for is not done: a status and `{"error": "…"}`.
-pub(super) struct Failure(StatusCode, String);
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
-    }
-}
-
-impl Failure {
-    pub(super) fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
-        let text = ErrorChain(error).to_string();
-        if status.is_server_error() {
-            tracing::error!(error = text, "the administration failed");
-        }
-        Self(status, text)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &error)
-    }
-}
-
-impl From<UserRefused> for Failure {
-    fn from(error: UserRefused) -> Self {
-        let status = match error {
-            UserRefused::NameTaken | UserRefused::HasDevices => StatusCode::CONFLICT,
-            UserRefused::Unknown => StatusCode::NOT_FOUND,
-            UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(status, &error)
-    }
-}
-
-impl From<CommandRefused> for Failure {
-    fn from(error: CommandRefused) -> Self {
-        let status = match error {
-            CommandRefused::Invalid(_)
-            | CommandRefused::Unsendable(_)
-            | CommandRefused::NotGranted(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
-                StatusCode::NOT_FOUND
-            }
-            CommandRefused::CheckedOut(_)
-            | CommandRefused::NoPush
-            | CommandRefused::NotReachable(_)
-            | CommandRefused::NoUnlockToken(_)
-            | CommandRefused::TooLate { .. } => StatusCode::CONFLICT,
-            CommandRefused::Store(_) | CommandRefused::Failed(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
-        Self::new(status, &error)
-    }
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod enrollment;
+mod failure;
 mod limits;
 mod log_budget;
 mod mdm;

@@ -17,7 +17,7 @@ use lanyard_store::PolicyRevision;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::admin::Failure;
+use super::failure::Failure;
 use crate::policy::{Applied, Document, Policies, PolicyRefused};
 
 /// A policy with its components.
@@ -48,21 +48,6 @@ pub(super) fn router(engine: Engine, policies: Policies) -> Router {
         .route("/{number}/rollback", post(roll_back))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Administration { engine, policies })
-}
-
-impl From<PolicyRefused> for Failure {
-    fn from(error: PolicyRefused) -> Self {
-        let status = match error {
-            PolicyRefused::Binding { .. } | PolicyRefused::Plugin { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
-            PolicyRefused::Unknown(_) => StatusCode::NOT_FOUND,
-            PolicyRefused::Damaged(_) | PolicyRefused::Store(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        };
-        Self::new(status, &error)
-    }
 }
 
 async fn apply(

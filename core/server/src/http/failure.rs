@@ -1,0 +1,86 @@
+//! What operators are told when something is not done.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use lanyard_engine::{CommandRefused, ErrorChain, UserRefused};
+use lanyard_store::StoreError;
+use serde_json::json;
+
+use crate::policy::PolicyRefused;
+
+/// What is asked for is not done: a status and `{"error": "…"}`.
+pub(super) struct Failure(StatusCode, String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
+        let text = ErrorChain(error).to_string();
+        if status.is_server_error() {
+            tracing::error!(error = text, "the administration failed");
+        }
+        Self(status, text)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, &error)
+    }
+}
+
+impl From<UserRefused> for Failure {
+    fn from(error: UserRefused) -> Self {
+        let status = match error {
+            UserRefused::NameTaken | UserRefused::HasDevices => StatusCode::CONFLICT,
+            UserRefused::Unknown => StatusCode::NOT_FOUND,
+            UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<CommandRefused> for Failure {
+    fn from(error: CommandRefused) -> Self {
+        let status = match error {
+            CommandRefused::Invalid(_)
+            | CommandRefused::Unsendable(_)
+            | CommandRefused::NotGranted(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
+                StatusCode::NOT_FOUND
+            }
+            CommandRefused::CheckedOut(_)
+            | CommandRefused::NoPush
+            | CommandRefused::NotReachable(_)
+            | CommandRefused::NoUnlockToken(_)
+            | CommandRefused::TooLate { .. } => StatusCode::CONFLICT,
+            CommandRefused::Store(_) | CommandRefused::Failed(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<PolicyRefused> for Failure {
+    fn from(error: PolicyRefused) -> Self {
+        let status = match error {
+            PolicyRefused::Binding { .. } | PolicyRefused::Plugin { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            PolicyRefused::Unknown(_) => StatusCode::NOT_FOUND,
+            PolicyRefused::Damaged(_) | PolicyRefused::Store(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, &error)
+    }
+}
