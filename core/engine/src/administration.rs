@@ -5,7 +5,7 @@ use lanyard_mdm::{
     connect,
     document::{self, Limits},
 };
-use lanyard_policy::{Attestation, CommandRequest, Occurrence};
+use lanyard_policy::{Attestation, CommandRequest, HookPoint, Occurrence};
 use lanyard_store::{
     CancelOutcome, CheckOutOutcome, CommandSummary, EnqueueOutcome, Enrollment, NewCommand,
     ScheduleOutcome, StoreError,
@@ -13,7 +13,7 @@ use lanyard_store::{
 use plist::Dictionary;
 use uuid::Uuid;
 
-use crate::{Engine, Refusal, profiles::stable_uuid, refusal::chain};
+use crate::{CeilingReached, Engine, Refusal, profiles::stable_uuid, refusal::chain};
 
 /// Who a command comes from that no hook issued.
 const OPERATOR: &str = "operator";
@@ -46,11 +46,9 @@ pub enum CommandRefused {
     /// The command is not one that a device would take.
     #[error("the command is not valid")]
     Invalid(#[from] CommandError),
-    /// A hook wants a command that no hook may issue: it erases, locks somebody out, takes a protection away, or is unknown.
-    #[error(
-        "no hook may issue {0}: destructive commands need a grant of their own, and there is none"
-    )]
-    NotGranted(String),
+    /// A hook wants more than it was granted.
+    #[error("the hook may not issue it")]
+    Ceiling(#[from] CeilingReached),
     /// It has no form that could be sent.
     #[error("the command cannot be sent: {0}")]
     Unsendable(String),
@@ -222,7 +220,7 @@ impl Engine {
     pub(crate) async fn issue_command(
         &self,
         enrollment: &str,
-        binding: &str,
+        by: (HookPoint, &str),
         wanted: &CommandRequest,
     ) -> Result<Issued, CommandRefused> {
         let request = document::read(wanted.command_plist.as_bytes(), Limits::default())
@@ -235,11 +233,24 @@ impl Engine {
                 command.request_type()
             )));
         }
-        if command.is_destructive() {
-            return Err(CommandRefused::NotGranted(wanted.request_type.clone()));
+        let hooks = self.hooks();
+        let is_destructive = command.is_destructive();
+        hooks
+            .ceilings
+            .check_kind(by, command.request_type(), is_destructive)?;
+        let (point, binding) = by;
+        let wish = format!("{point}\0{binding}\0{enrollment}\0{}", wanted.dedupe_key);
+        let uuid = stable_uuid(wish.as_bytes());
+        let known = self
+            .store()
+            .find_command(enrollment, &uuid.to_string())
+            .await?;
+        if known.is_some() {
+            return Ok(Issued::Before);
         }
-        let uuid =
-            stable_uuid(format!("{binding}\0{enrollment}\0{}", wanted.dedupe_key).as_bytes());
+        let exchanges = &self.0.exchanges;
+        hooks.ceilings.count(by, exchanges.issued(enrollment))?;
+        exchanges.issue(enrollment);
         match self.enqueue(enrollment, uuid, &command, binding).await? {
             EnqueueOutcome::UuidTaken => Ok(Issued::Before),
             EnqueueOutcome::Queued { .. } => Ok(Issued::Queued(uuid.to_string())),

@@ -8,8 +8,8 @@ use lanyard_mdm::{
     document::Limits,
 };
 use lanyard_policy::{
-    CommandResult, Occurrence, PersonRef, QueuedCommand, ResultStatus, SHOWN_QUEUE_LENGTH,
-    SelectionQuestion, SelectionVerdict,
+    CommandResult, HookPoint, Occurrence, PersonRef, QueuedCommand, ResultStatus,
+    SHOWN_QUEUE_LENGTH, SelectionQuestion, SelectionVerdict,
 };
 use lanyard_store::{
     Command, CommandState, CommandStatus, CommandSummary, Enrollment, EnrollmentState, SentOutcome,
@@ -87,6 +87,7 @@ impl Engine {
             ..
         } = &report.outcome
         else {
+            self.0.exchanges.begin(&id);
             return Ok((Said::Idle, None));
         };
         let result = CommandResult {
@@ -299,7 +300,10 @@ impl Engine {
                 Ok(Selected::Nothing)
             }
             SelectionVerdict::Issue(request) => {
-                match self.issue_command(id, &binding, &request).await {
+                match self
+                    .issue_command(id, (HookPoint::CommandSelection, &binding), &request)
+                    .await
+                {
                     Ok(Issued::Queued(uuid)) => Ok(Selected::This(uuid)),
                     Ok(Issued::Before) => Ok(Selected::QueueOrder),
                     Err(error) => {

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use lanyard_policy::{DeviceFacts, Event, EventSink, HookFailure, IssuedCommand, Occurrence};
+use lanyard_policy::{
+    DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
+};
 use lanyard_push::schedule;
 use lanyard_store::{DueEvent, Enrollment, NewEvent, Store, StoreError};
 use uuid::Uuid;
@@ -13,8 +15,6 @@ use crate::{Engine, Refusal, decision, refusal::chain};
 const BATCH: u64 = 100;
 /// Deliveries after which an event is given up, and kept for the operator to see.
 const ATTEMPTS: i32 = 8;
-/// Commands that one event may lead to.
-const MAX_COMMANDS: usize = 1_000;
 
 impl Engine {
     /// The store, told to put this into the outbox with what it does next. With nobody bound, nothing is put there.
@@ -78,10 +78,11 @@ impl Engine {
         })?;
         let hook: &dyn EventSink = &*binding.hook;
         let commands = hook.handle(event).await?;
-        if commands.len() > MAX_COMMANDS {
-            let detail = format!("{} commands; at most {MAX_COMMANDS}", commands.len());
-            return Err(HookFailure::InvalidAnswer { detail });
-        }
+        let by = (HookPoint::Event, binding.name.as_str());
+        let checked = hooks.ceilings.check_fan_out(by, commands.len());
+        checked.map_err(|reached| HookFailure::InvalidAnswer {
+            detail: format!("it wants {} commands: {reached}", commands.len()),
+        })?;
         Ok(commands)
     }
 
@@ -93,7 +94,10 @@ impl Engine {
         } in commands
         {
             let (event, binding) = (due.id, &due.binding);
-            if let Err(error) = self.issue_command(&enrollment, binding, &request).await {
+            if let Err(error) = self
+                .issue_command(&enrollment, (HookPoint::Event, binding), &request)
+                .await
+            {
                 tracing::warn!(%event, binding, enrollment, error = chain(&error), "an event's command cannot be sent");
             }
         }

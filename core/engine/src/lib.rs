@@ -14,6 +14,7 @@
 //! | pushes, from the outbox | `pushes` |
 //! | events, from theirs | `events` |
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
+//! | what plugins may issue | `ceilings` |
 //! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -23,6 +24,7 @@
 
 mod administration;
 mod background;
+mod ceilings;
 mod check_in;
 mod clock;
 mod computing;
@@ -54,6 +56,7 @@ use std::{
 use tokio::sync::Notify;
 
 pub use administration::{CommandRefused, Sent};
+pub use ceilings::{CeilingReached, Ceilings};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;
 pub use issuance::PkiAnswer;
@@ -72,6 +75,7 @@ pub struct Engine(Arc<State>);
 struct State {
     setup: Setup,
     hooks: RwLock<Arc<Hooks>>,
+    exchanges: ceilings::Exchanges,
     throttle: throttle::Throttle,
     computing: computing::Computing,
     last_seen: last_seen::LastSeen,
@@ -101,6 +105,7 @@ impl Engine {
         Ok(Self(Arc::new(State {
             setup,
             hooks: RwLock::new(Arc::new(hooks)),
+            exchanges: ceilings::Exchanges::default(),
             throttle,
             computing: computing::Computing::default(),
             last_seen: last_seen::LastSeen::default(),

@@ -11,7 +11,7 @@ use lanyard_push::Apns;
 use lanyard_scep::{ChallengeKey, Endpoint};
 use lanyard_store::{Store, StoreError};
 
-use crate::Rates;
+use crate::{Ceilings, Rates};
 
 /// Everything that an [`Engine`](crate::Engine) works with.
 pub struct Setup {
@@ -56,6 +56,8 @@ pub struct Hooks {
     pub selection: SelectionChain,
     /// Who hears of what happened?
     pub events: Vec<Binding<dyn EventSink>>,
+    /// What may they issue?
+    pub ceilings: Ceilings,
 }
 
 /// The identity under whose signature profiles go out.

@@ -17,6 +17,7 @@
 //! | event | [`EventSink`] | none: each binding is fed from the outbox on its own | – |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ceiling;
 mod chain;
 mod device;
 mod directory;
@@ -30,6 +31,7 @@ mod ra;
 mod secret;
 mod selection;
 
+pub use ceiling::Ceiling;
 pub use chain::{
     Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, Opinion, RaChain,
     SelectionChain,

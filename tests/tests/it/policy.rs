@@ -43,12 +43,17 @@ fn binding(hook: &str, further: &str) -> String {
     )
 }
 
+const EVENT: &str = "grants = [\"log\"]\ncommands = { allow = [\"SecurityInfo\"] }";
+
 fn everything() -> String {
     [
         binding("enrollment-approval", ""),
         binding("ra-approval", "settings = { days = 30 }"),
-        binding("command-selection", ""),
-        binding("event", "grants = [\"log\"]"),
+        binding(
+            "command-selection",
+            "commands = { allow = [\"DeviceInformation\"] }",
+        ),
+        binding("event", EVENT),
     ]
     .concat()
 }
@@ -156,6 +161,22 @@ fn a_bad_policy_changes_nothing_and_says_what_is_wrong() {
             &["letters, digits"],
         ),
         (
+            binding("event", "commands = { allow = [\"EraseDevice\"] }"),
+            &["EraseDevice is destructive", "`destructive`"],
+        ),
+        (
+            binding("event", "commands = { destructive = [\"ProfileList\"] }"),
+            &["ProfileList is not destructive"],
+        ),
+        (
+            binding("event", "commands = { allow = [\"Frobnicate\"] }"),
+            &["Frobnicate is no command"],
+        ),
+        (
+            ra("settings = { days = 1 }\ncommands = { per_hour = 1 }"),
+            &["only command-selection and event"],
+        ),
+        (
             binding("event", "grant = []"),
             &["policy.toml", "line 5", "grant"],
         ),
@@ -191,7 +212,7 @@ fn revisions_are_compared_listed_and_taken_back() {
     let two = desk.write(
         &everything()
             .replace("days = 30", "days = 7")
-            .replace(&binding("event", "grants = [\"log\"]"), ""),
+            .replace(&binding("event", EVENT), ""),
     );
     let differences = [
         "- event `the-event`",
@@ -217,4 +238,36 @@ fn revisions_are_compared_listed_and_taken_back() {
     let shown = desk.write(&site.lanyard(&["policy", "show", "2"]).unwrap());
     let said = site.lanyard_json(&["policy", "apply", &shown]).unwrap();
     assert_eq!(said["number"], 4);
+}
+
+#[tokio::test]
+async fn what_a_plugin_was_not_granted_is_not_issued() {
+    let site = running();
+    let desk = Desk::new();
+    let policy = [
+        binding(
+            "command-selection",
+            "commands = { allow = [\"ProfileList\"] }",
+        ),
+        binding(
+            "event",
+            "grants = [\"log\"]\ncommands = { allow = [\"SecurityInfo\"], per_hour = 0 }",
+        ),
+    ];
+    let policy = desk.write(&policy.concat());
+    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    let password = site.password_file(PASSWORD).unwrap();
+    let _device = site.start_device_of(USER, &password, &[]).unwrap();
+    wait_until("two refusals in the log", || {
+        let log = site.server_log();
+        let refused = |what: &str| log.lines().any(|line| line.contains(what));
+        (refused("its binding does not grant DeviceInformation")
+            && refused("its binding grants 0 commands an hour"))
+        .then_some(())
+    })
+    .unwrap();
+    let devices = site.lanyard_json(&["device", "list"]).unwrap();
+    let udid = devices[0]["id"].as_str().unwrap();
+    let shown = site.lanyard_json(&["device", "show", udid]).unwrap();
+    assert!(shown["commands"].as_array().unwrap().is_empty(), "{shown}");
 }

@@ -53,7 +53,7 @@ impl From<CommandRefused> for Failure {
         let status = match error {
             CommandRefused::Invalid(_)
             | CommandRefused::Unsendable(_)
-            | CommandRefused::NotGranted(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            | CommandRefused::Ceiling(_) => StatusCode::UNPROCESSABLE_ENTITY,
             CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
                 StatusCode::NOT_FOUND
             }

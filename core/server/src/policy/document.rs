@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lanyard_policy::{Capability, HookPoint};
+use lanyard_policy::{Capability, Ceiling, HookPoint};
 use lanyard_wasm::{Limits, Terms};
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +37,16 @@ pub(crate) struct BindingDocument {
     /// What of the host's it may call.
     #[serde(default)]
     pub(crate) grants: BTreeSet<Capability>,
+    /// The commands that it may issue.
+    #[serde(default, skip_serializing_if = "is_default_ceiling")]
+    pub(crate) commands: Ceiling,
     /// What one call may use up, where that is not the default.
     #[serde(default, skip_serializing_if = "LimitsDocument::is_default")]
     pub(crate) limits: LimitsDocument,
+}
+
+fn is_default_ceiling(ceiling: &Ceiling) -> bool {
+    *ceiling == Ceiling::default()
 }
 
 /// `[binding.limits]`
@@ -159,6 +166,17 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
             .collect();
         let changed: Vec<&str> = changed.into_iter().collect();
         changes.push(format!("settings {}", changed.join(", ")));
+    }
+    if before.commands != after.commands {
+        let granted = |ceiling: &Ceiling| {
+            let names = ceiling.allow.iter().chain(&ceiling.destructive);
+            names.map(String::as_str).collect::<Vec<_>>().join(", ")
+        };
+        changes.push(format!(
+            "commands [{}], before [{}]",
+            granted(&after.commands),
+            granted(&before.commands)
+        ));
     }
     if before.limits != after.limits {
         changes.push("limits".to_owned());

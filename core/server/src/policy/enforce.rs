@@ -6,11 +6,12 @@ use std::{
     time::SystemTime,
 };
 
-use lanyard_engine::{Engine, Hooks, LocalUsers};
+use lanyard_commands::Facts;
+use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
 use lanyard_pki::Digest;
 use lanyard_policy::{
-    Binding, CommandSelection, Directory, DirectoryChain, EnrollmentApproval, EnrollmentChain,
-    EventSink, HookPoint, RaApproval, RaChain, SelectionChain,
+    Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
+    EnrollmentChain, EventSink, HookPoint, RaApproval, RaChain, SelectionChain,
 };
 use lanyard_store::{NewPlugin, PolicyRevision, Store, StoreError};
 use lanyard_wasm::{LoadError, Plugin, PluginHost};
@@ -196,6 +197,7 @@ impl Policies {
         compiled: &mut HashMap<String, Plugin>,
     ) -> Result<Hooks, PolicyRefused> {
         check_names(document)?;
+        check_commands(document)?;
         let mut needed = HashMap::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
@@ -231,6 +233,10 @@ impl Policies {
             ra: RaChain::new(bound.certificates),
             selection: SelectionChain::new(bound.selections),
             events: bound.events,
+            ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
+                let by = (binding.hook, binding.name.clone());
+                (by, binding.commands.clone())
+            })),
         })
     }
 }
@@ -292,6 +298,34 @@ fn check_names(document: &Document) -> Result<(), PolicyRefused> {
             let problem =
                 "another binding of this hook has the name (local-users is the native directory)";
             return Err(refused(binding, problem));
+        }
+    }
+    Ok(())
+}
+
+/// A grant for a command that is not there would be one for whatever gets the name; and what destroys something is granted as that.
+fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
+    for binding in &document.bindings {
+        let granted = &binding.commands;
+        let issues = matches!(binding.hook, HookPoint::CommandSelection | HookPoint::Event);
+        if !issues && *granted != Ceiling::default() {
+            let problem = "only command-selection and event issue commands";
+            return Err(refused(binding, problem));
+        }
+        for (names, as_destructive) in [(&granted.allow, false), (&granted.destructive, true)] {
+            for name in names {
+                let problem = match Facts::of(name) {
+                    None => format!("{name} is no command that is known here"),
+                    Some(facts) if facts.destructive && !as_destructive => format!(
+                        "{name} is destructive: if it is to be granted, list it under `destructive`"
+                    ),
+                    Some(facts) if !facts.destructive && as_destructive => {
+                        format!("{name} is not destructive: list it under `allow`")
+                    }
+                    Some(_) => continue,
+                };
+                return Err(refused(binding, &problem));
+            }
         }
     }
     Ok(())
