@@ -63,8 +63,12 @@ impl Engine {
             .store()
             .forget_abandoned_sessions(now, TIDY_BATCH)
             .await?;
-        if challenges + sessions > 0 {
-            tracing::debug!(challenges, sessions, "forgot what had expired");
+        let sign_ins = self
+            .store()
+            .forget_expired_sign_ins(now, TIDY_BATCH)
+            .await?;
+        if challenges + sessions + sign_ins > 0 {
+            tracing::debug!(challenges, sessions, sign_ins, "forgot what had expired");
         }
         Ok(())
     }

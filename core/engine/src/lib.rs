@@ -65,7 +65,7 @@ pub use password::{PasswordError, hash_password};
 pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
 pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
-pub use sign_in::{SignInAttempt, SignInRefused};
+pub use sign_in::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 pub use throttle::{Rates, network};
 
 /// The use cases, over one store and one set of hooks. Cheap to clone.

@@ -1,6 +1,7 @@
 //! Phase 1: who is this person? The answer to a right one is the Profile Service document.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     time::{Duration, SystemTime},
 };
@@ -8,10 +9,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lanyard_mdm::{Challenge, ota::ProfileService, profile::Label, signed};
 use lanyard_pki::Digest;
-use lanyard_policy::{Person, Secret, SignIn, Step};
+use lanyard_policy::{ChainFailure, Decided, Field, Person, ResumeSignIn, Secret, SignIn, Step};
 use lanyard_store::NewSession;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::{Engine, Refusal, decision, profiles, refusal::chain};
 
@@ -28,6 +31,72 @@ pub struct SignInAttempt {
     pub user_agent: Option<String>,
 }
 
+/// A person comes back with what a directory asked for, or from where it sent them.
+#[derive(Debug)]
+pub struct NextStep {
+    /// What the step before gave out.
+    pub ticket: Ticket,
+    /// Form fields or query parameters by name.
+    pub input: BTreeMap<String, Secret>,
+    /// Where the request comes from.
+    pub remote: IpAddr,
+    /// The browser, as it calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// A person's place in a sign-in of several steps: good once, for ten minutes.
+#[derive(Clone, Debug)]
+pub struct Ticket(Secret);
+
+impl Ticket {
+    /// One that came back.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Secret::new(text))
+    }
+
+    /// For the page or the cookie that carries it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    fn hash(&self) -> String {
+        hex::encode(Digest::sha256(self.expose().as_bytes()))
+    }
+}
+
+/// What a sign-in leads to.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// The person is who they say: the Profile Service document, signed.
+    Document(Vec<u8>),
+    /// The directory wants to know more.
+    Ask {
+        /// The fields to show.
+        fields: Vec<Field>,
+        /// To come back with.
+        ticket: Ticket,
+    },
+    /// The directory sends the browser elsewhere.
+    Redirect {
+        /// Where to; https.
+        url: String,
+        /// To come back with.
+        ticket: Ticket,
+    },
+}
+
+/// What is remembered of a sign-in between two steps.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    binding: String,
+    user_name: String,
+    state: Vec<u8>,
+}
+
+/// How long a person may take for a step: a code that comes by mail, say.
+const STEP_TAKES: Duration = Duration::from_secs(600);
+
 /// A sign-in does not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInRefused {
@@ -43,6 +112,9 @@ pub enum SignInRefused {
         /// When to try again.
         wait: Duration,
     },
+    /// The ticket was used, is over, or was never given out.
+    #[error("the step is over")]
+    Over,
     /// The directory cannot tell now: the person's password may well be right.
     #[error("no answer: {reason}")]
     Unavailable {
@@ -64,28 +136,21 @@ impl From<Refusal> for SignInRefused {
 const REJECTION_TAKES: Duration = Duration::from_millis(100);
 
 impl Engine {
-    /// Signs a person in. The answer is the Profile Service document, signed, with a challenge that ties the device's answer to
-    /// this person once.
+    /// Signs a person in, as far as the directory can tell from name and password. At the end stands the Profile Service document, with
+    /// a challenge that ties the device's answer to this person once.
     ///
     /// # Errors
     /// [`SignInRefused`]
-    pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<Vec<u8>, SignInRefused> {
+    pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<SignedIn, SignInRefused> {
         let started = Instant::now();
-        if !self
-            .0
-            .throttle
-            .admit_sign_in(&attempt.user_name, attempt.remote)
-        {
-            return Err(SignInRefused::TooMany {
-                wait: Duration::from_secs(60),
-            });
-        }
+        self.admit_sign_in(&attempt.user_name, attempt.remote)?;
         if self.setup().push.is_none() {
             let reason =
                 "no push certificate is configured, so no device could be managed".to_owned();
             return Err(SignInRefused::Unavailable { reason });
         }
         let now = self.now();
+        let user_name = attempt.user_name.clone();
         let question = SignIn {
             decision: decision::new(now),
             user_name: attempt.user_name,
@@ -94,34 +159,114 @@ impl Engine {
             user_agent: attempt.user_agent,
         };
         let decision = question.decision.id.clone();
-        let decided = self
-            .hooks()
-            .directory
-            .begin(question)
+        let answer = self.hooks().directory.begin(question).await;
+        self.after_step(answer, &decision, user_name, started, now)
             .await
-            .map_err(|failure| {
-                tracing::warn!(
-                    decision,
-                    binding = failure.binding,
-                    code = failure.failure.code(),
-                    "directory failed"
-                );
-                SignInRefused::Unavailable {
-                    reason: chain(&failure),
-                }
-            })?;
+    }
+
+    /// Goes on with a sign-in.
+    ///
+    /// # Errors
+    /// [`SignInRefused`]
+    pub async fn continue_sign_in(&self, next: NextStep) -> Result<SignedIn, SignInRefused> {
+        let started = Instant::now();
+        let now = self.now();
+        let taken = self
+            .store()
+            .take_sign_in(&next.ticket.hash(), now)
+            .await
+            .map_err(Refusal::from)?;
+        let Some(waiting) = taken else {
+            return Err(SignInRefused::Over);
+        };
+        let waiting: Waiting =
+            serde_json::from_slice(waiting.expose()).map_err(|error| Refusal::internal(&error))?;
+        self.admit_sign_in(&waiting.user_name, next.remote)?;
+        let question = ResumeSignIn {
+            decision: decision::new(now),
+            state: waiting.state,
+            input: next.input,
+            remote_address: next.remote.to_string(),
+            user_agent: next.user_agent,
+        };
+        let decision = question.decision.id.clone();
+        let hooks = self.hooks();
+        let answer = hooks.directory.resume(&waiting.binding, question).await;
+        self.after_step(answer, &decision, waiting.user_name, started, now)
+            .await
+    }
+
+    fn admit_sign_in(&self, user_name: &str, remote: IpAddr) -> Result<(), SignInRefused> {
+        if self.0.throttle.admit_sign_in(user_name, remote) {
+            return Ok(());
+        }
+        Err(SignInRefused::TooMany {
+            wait: Duration::from_secs(60),
+        })
+    }
+
+    /// What follows from a directory's answer.
+    async fn after_step(
+        &self,
+        answer: Result<Decided<Step>, ChainFailure>,
+        decision: &str,
+        user_name: String,
+        started: Instant,
+        now: SystemTime,
+    ) -> Result<SignedIn, SignInRefused> {
+        let decided = answer.map_err(|failure| {
+            tracing::warn!(
+                decision,
+                binding = failure.binding,
+                code = failure.failure.code(),
+                "directory failed"
+            );
+            SignInRefused::Unavailable {
+                reason: chain(&failure),
+            }
+        })?;
+        let binding = decided.settled_by().unwrap_or_default().to_owned();
+        let waiting = |state| Waiting {
+            binding: binding.clone(),
+            user_name,
+            state,
+        };
         let rejected = match decided.verdict {
-            Step::Authenticated(person) => return self.begin_enrollment(person, now).await,
+            Step::Authenticated(person) => {
+                return self
+                    .begin_enrollment(person, now)
+                    .await
+                    .map(SignedIn::Document);
+            }
+            Step::Ask { fields, state } => {
+                let ticket = self.keep(waiting(state), now).await?;
+                return Ok(SignedIn::Ask { fields, ticket });
+            }
+            Step::Redirect { url, state } if url.starts_with("https://") => {
+                let ticket = self.keep(waiting(state), now).await?;
+                return Ok(SignedIn::Redirect { url, ticket });
+            }
+            Step::Redirect { .. } => SignInRefused::Unavailable {
+                reason: format!("the directory {binding} redirects to a URL that is not https"),
+            },
             Step::Rejected(reason) => SignInRefused::Rejected { code: reason.code },
             Step::Abstain => SignInRefused::Rejected {
                 code: "unknown".to_owned(),
             },
-            Step::Ask { .. } | Step::Redirect { .. } => SignInRefused::Unavailable {
-                reason: "the directory asks for a further step, which the enrollment page does not offer".to_owned(),
-            },
         };
         sleep_until(started + REJECTION_TAKES).await;
         Err(rejected)
+    }
+
+    async fn keep(&self, waiting: Waiting, now: SystemTime) -> Result<Ticket, Refusal> {
+        let ticket = Ticket::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        let content = Zeroizing::new(
+            serde_json::to_vec(&waiting).map_err(|error| Refusal::internal(&error))?,
+        );
+        self.store()
+            .keep_sign_in(&ticket.hash(), &content, now + STEP_TAKES)
+            .await?;
+        Ok(ticket)
     }
 
     async fn begin_enrollment(

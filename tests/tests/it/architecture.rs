@@ -442,3 +442,55 @@ fn paths_in(text: &str) -> impl Iterator<Item = &str> {
                 && !span.contains(['*', '…', '<', '{', ' ', ':'])
         })
 }
+
+/// The rules of evolution in `sdk/README.md`, as far as they bind before the first release: one version, everywhere the same; every
+/// hook point has its interface, and every exported function returns a result.
+#[test]
+fn the_contract_is_one_and_keeps_its_rules() {
+    let mut versions = BTreeSet::new();
+    let mut interfaces = BTreeSet::new();
+    let mut broken = Vec::new();
+    for entry in fs::read_dir(root().join("sdk/wit")).unwrap() {
+        let file = entry.unwrap().path();
+        let shown = file.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        let first = text.lines().next().unwrap();
+        versions.insert(
+            first
+                .trim_end_matches(';')
+                .rsplit('@')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
+        let declared = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("interface "));
+        interfaces.extend(declared.map(|line| line.trim_end_matches(" {").to_owned()));
+        let stem = shown.trim_end_matches(".wit");
+        let is_hook = lanyard_policy::HookPoint::ALL
+            .iter()
+            .any(|point| point.as_str() == stem);
+        for line in text.lines().filter(|line| line.contains(": func(")) {
+            if is_hook && !line.contains("-> result<") {
+                broken.push(format!(
+                    "{shown}: {} cannot say that it cannot tell",
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    let version = versions.first().unwrap();
+    let host = fs::read_to_string(root().join("core/wasm/src/contract.rs")).unwrap();
+    assert!(
+        host.contains(&format!("CONTRACT: &str = \"{version}\"")),
+        "{version}"
+    );
+    for point in lanyard_policy::HookPoint::ALL {
+        if !interfaces.contains(point.as_str()) {
+            broken.push(format!("no interface for {point}"));
+        }
+    }
+    assert_none(&broken);
+}

@@ -51,15 +51,21 @@ impl Browser {
 
     /// The same, not sent yet.
     pub(crate) fn form(&self, fields: &[(&str, &str)], cookie: Option<&str>) -> Call {
+        self.form_to(&self.link, fields, cookie)
+    }
+
+    /// A form that goes to another page.
+    pub(crate) fn form_to(
+        &self,
+        link: &str,
+        fields: &[(&str, &str)],
+        cookie: Option<&str>,
+    ) -> Call {
         let pairs = fields
             .iter()
             .map(|(name, value)| format!("{name}={}", encoded(value)));
         let body = pairs.collect::<Vec<_>>().join("&");
-        let call = Call::post(
-            &self.link,
-            "application/x-www-form-urlencoded",
-            body.into_bytes(),
-        );
+        let call = Call::post(link, "application/x-www-form-urlencoded", body.into_bytes());
         match cookie {
             Some(cookie) => call.header(header::COOKIE, cookie),
             None => call,

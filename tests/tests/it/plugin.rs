@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use http::header;
 use lanyard_device::{
     apns::Courier,
     enroll::{Credentials, Invitation},
+    http::{Answer, Call},
     journal::Journal,
     manage::Managed,
     mischief::Told,
@@ -14,7 +16,7 @@ use lanyard_tests::{
     site::{Site, USER},
 };
 
-use crate::browser::{Browser, is_page};
+use crate::browser::{Browser, header_of, is_page, text};
 
 const PASSWORD: &str = "correct horse battery";
 /// Of `ada`, whom the plugin knows.
@@ -141,4 +143,104 @@ async fn a_file_that_is_no_directory_plugin_is_not_bound() {
     let browser = Browser::open(&site).await;
     let answer = browser.sign_in("ada", ADAS_PASSWORD).await;
     assert_eq!(answer.status, 200, "the policy before stays in force");
+}
+
+/// What stands in an attribute of the page.
+fn attribute(page: &Answer, before: &str) -> String {
+    let page = text(page);
+    let (_, rest) = page
+        .split_once(before)
+        .unwrap_or_else(|| panic!("{before} is not in {page}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_plugin_asks_for_a_code_and_a_ticket_is_good_once() {
+    let site = running_site();
+    let browser = Browser::open(&site).await;
+    let mut tickets = Vec::new();
+    let mut open = async || {
+        let page = browser.sign_in("code", "whatever").await;
+        assert_eq!(page.status, 200);
+        assert!(
+            text(&page).contains("The &#60;code&#62; that we sent you"),
+            "{}",
+            text(&page)
+        );
+        assert_eq!(attribute(&page, "inputmode=\""), "numeric");
+        tickets.push(attribute(&page, "name=\"ticket\" value=\""));
+        page
+    };
+    let answer = async |page: &Answer, code: &str, ticket: Option<&str>| {
+        let fields = [
+            ("csrf", attribute(page, "name=\"csrf\" value=\"")),
+            (
+                "ticket",
+                ticket.map_or_else(
+                    || attribute(page, "name=\"ticket\" value=\""),
+                    str::to_owned,
+                ),
+            ),
+            ("field.code", code.to_owned()),
+        ];
+        let cookie = header_of(page, header::SET_COOKIE);
+        let cookie = cookie.split(';').next().unwrap();
+        let fields = fields
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let call = browser.form_to(&site.url("/enroll/step"), &fields, Some(cookie));
+        browser.client.send(&call).await.unwrap()
+    };
+    let page = open().await;
+    is_page(
+        &answer(&page, "000000", None).await,
+        403,
+        "User name or password is wrong.",
+    );
+    let over = "This page was open for too long. Please sign in again.";
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+
+    let page = open().await;
+    is_page(
+        &answer(&page, ADAS_PASSWORD, Some("made-up")).await,
+        403,
+        over,
+    );
+    let signed_in = answer(&page, ADAS_PASSWORD, None).await;
+    assert_eq!(signed_in.status, 200);
+    assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+    assert_ne!(tickets[0], tickets[1]);
+}
+
+#[tokio::test]
+async fn a_plugin_sends_the_browser_elsewhere_and_takes_it_back() {
+    let site = running_site();
+    let browser = Browser::open(&site).await;
+    let page = browser.sign_in("elsewhere", "whatever").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        text(&page).contains("url=https://id.example.com/authorize?client=lanyard&#38;state=1"),
+        "{}",
+        text(&page)
+    );
+    let cookie = header_of(&page, header::SET_COOKIE).to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    let come_back = async |code: &str, cookie: Option<&str>| {
+        let url = site.url(&format!("/enroll/callback?state=1&code={code}"));
+        let mut call = Call::get(url);
+        if let Some(cookie) = cookie {
+            call = call.header(header::COOKIE, cookie);
+        }
+        browser.client.send(&call).await.unwrap()
+    };
+    let over = "This page was open for too long. Please sign in again.";
+    is_page(&come_back("correct+horse", None).await, 403, over);
+    let signed_in = come_back("correct+horse", Some(cookie)).await;
+    assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
+    is_page(&come_back("correct+horse", Some(cookie)).await, 403, over);
 }

@@ -68,6 +68,8 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
         .layer(small);
     let enrollment_routes = Router::new()
         .route(paths::ENROLL, get(sign_in::page).post(sign_in::sign_in))
+        .route(paths::STEP, post(sign_in::step))
+        .route(paths::CALLBACK, get(sign_in::callback))
         .route(paths::STYLE, get(sign_in::style))
         .route(paths::ANCHOR, get(sign_in::anchor))
         .route(paths::PROFILE_SERVICE, post(enrollment::message))

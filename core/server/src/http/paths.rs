@@ -2,6 +2,10 @@
 
 /// The page where a person signs in.
 pub const ENROLL: &str = "/enroll";
+/// Where a person goes on with what a directory asked for.
+pub const STEP: &str = "/enroll/step";
+/// Where a person comes back to from where a directory sent them.
+pub const CALLBACK: &str = "/enroll/callback";
 /// Its style sheet.
 pub const STYLE: &str = "/enroll/style.css";
 /// The root of the server's TLS certificate, where it is not a public one.

@@ -1,9 +1,11 @@
 //! The page where a person signs in (phase 1).
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{
     Extension, Form,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -11,9 +13,9 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use lanyard_engine::{SignInAttempt, SignInRefused};
+use lanyard_engine::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 use lanyard_mdm::profile;
-use lanyard_policy::Secret;
+use lanyard_policy::{FieldKind, Secret};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -21,6 +23,12 @@ use super::{Remote, Shared, binary};
 
 /// The cookie that a form's token belongs to. `__Host-` keeps other hosts of the same domain from setting it.
 const COOKIE: &str = "__Host-enroll";
+/// The cookie that brings a person back to their sign-in from another page. `Lax`, because they come from there.
+const TICKET_COOKIE: &str = "__Host-enroll-ticket";
+/// Before the names of a directory's fields, so that none of them is taken for one of ours.
+const FIELD: &str = "field.";
+
+const OVER: &str = "This page was open for too long. Please sign in again.";
 
 #[derive(Template)]
 #[template(path = "enroll.html")]
@@ -30,6 +38,28 @@ struct Page<'a> {
     form_token: &'a str,
     error: Option<&'a str>,
     anchor: bool,
+    step: Option<StepForm<'a>>,
+}
+
+/// What a directory asks for.
+struct StepForm<'a> {
+    ticket: &'a str,
+    fields: Vec<StepField>,
+}
+
+struct StepField {
+    name: String,
+    label: String,
+    is_password: bool,
+    is_code: bool,
+}
+
+/// The way to another page. It is a page of its own, because browsers hold a form's redirections against our `form-action`.
+#[derive(Template)]
+#[template(path = "redirect.html")]
+struct RedirectPage<'a> {
+    organization: &'a str,
+    url: &'a str,
 }
 
 /// What the form sends.
@@ -63,7 +93,11 @@ pub(super) async fn page(
                 .sign_in(attempt(user_name, password, remote, &headers))
                 .await
             {
-                Ok(document) => download(document),
+                Ok(SignedIn::Document(document)) => download(document),
+                Ok(SignedIn::Ask { .. } | SignedIn::Redirect { .. }) => {
+                    let text = "signing in takes further steps: use a browser\n";
+                    (StatusCode::FORBIDDEN, text).into_response()
+                }
                 Err(SignInRefused::Rejected { code }) => {
                     tracing::info!(code, remote = %remote.0, "sign-in rejected");
                     ask_basic("user name or password is wrong\n")
@@ -85,19 +119,112 @@ pub(super) async fn sign_in(
     Form(sent): Form<SignInForm>,
 ) -> Response {
     if !is_our_form(&shared, &headers, &sent.csrf) {
-        let text = "This page was open for too long. Please sign in again.";
-        return form(&shared, StatusCode::FORBIDDEN, &sent.user_name, Some(text));
+        return form(&shared, StatusCode::FORBIDDEN, &sent.user_name, Some(OVER));
     }
     let attempt = attempt(sent.user_name.clone(), sent.password, remote, &headers);
-    match shared.engine.sign_in(attempt).await {
-        Ok(document) => download(document),
+    let outcome = shared.engine.sign_in(attempt).await;
+    after_step(&shared, &sent.user_name, remote, outcome)
+}
+
+/// What a directory asked for comes back.
+pub(super) async fn step(
+    State(shared): State<Shared>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    Form(sent): Form<Vec<(String, String)>>,
+) -> Response {
+    let mut input = BTreeMap::new();
+    let (mut csrf, mut ticket) = (String::new(), String::new());
+    for (name, value) in sent {
+        match (name.as_str(), name.strip_prefix(FIELD)) {
+            (_, Some(field)) => {
+                input.insert(field.to_owned(), Secret::new(value));
+            }
+            ("csrf", None) => csrf = value,
+            ("ticket", None) => ticket = value,
+            _ => {}
+        }
+    }
+    if !is_our_form(&shared, &headers, &csrf) {
+        return form(&shared, StatusCode::FORBIDDEN, "", Some(OVER));
+    }
+    go_on(&shared, Ticket::new(ticket), input, remote, &headers).await
+}
+
+/// The person comes back from where a directory sent them. The ticket is in a cookie: whoever has only the link gets nowhere.
+pub(super) async fn callback(
+    State(shared): State<Shared>,
+    Extension(remote): Extension<Remote>,
+    headers: HeaderMap,
+    Query(sent): Query<Vec<(String, String)>>,
+) -> Response {
+    let ticket = cookie(&headers, TICKET_COOKIE).unwrap_or_default();
+    let sent = sent.into_iter();
+    let input = sent
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect();
+    go_on(&shared, Ticket::new(ticket), input, remote, &headers).await
+}
+
+async fn go_on(
+    shared: &Shared,
+    ticket: Ticket,
+    input: BTreeMap<String, Secret>,
+    remote: Remote,
+    headers: &HeaderMap,
+) -> Response {
+    let next = NextStep {
+        ticket,
+        input,
+        remote: remote.0,
+        user_agent: user_agent(headers),
+    };
+    let outcome = shared.engine.continue_sign_in(next).await;
+    after_step(shared, "", remote, outcome)
+}
+
+/// What the person sees next.
+fn after_step(
+    shared: &Shared,
+    user_name: &str,
+    remote: Remote,
+    outcome: Result<SignedIn, SignInRefused>,
+) -> Response {
+    match outcome {
+        Ok(SignedIn::Document(document)) => download(document),
+        Ok(SignedIn::Ask { fields, ticket }) => {
+            let fields = fields.into_iter().map(|field| StepField {
+                is_password: field.kind == FieldKind::Password,
+                is_code: field.kind == FieldKind::OneTimeCode,
+                name: field.name,
+                label: field.label,
+            });
+            let step = StepForm {
+                ticket: ticket.expose(),
+                fields: fields.collect(),
+            };
+            page_with(shared, StatusCode::OK, "", None, Some(step))
+        }
+        Ok(SignedIn::Redirect { url, ticket }) => redirect(shared, &url, &ticket),
         Err(refused) => {
             let (status, text) = explain(&refused, remote);
-            let mut response = form(&shared, status, &sent.user_name, Some(text));
+            let mut response = form(shared, status, user_name, Some(text));
             response.headers_mut().extend(retry_after(&refused));
             response
         }
     }
+}
+
+fn redirect(shared: &Shared, url: &str, ticket: &Ticket) -> Response {
+    let page = RedirectPage {
+        organization: &shared.organization,
+        url,
+    };
+    let cookie = format!(
+        "{TICKET_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600",
+        ticket.expose()
+    );
+    html(StatusCode::OK, &cookie, &page)
 }
 
 pub(super) async fn style() -> Response {
@@ -125,15 +252,17 @@ fn attempt(
     Remote(remote): Remote,
     headers: &HeaderMap,
 ) -> SignInAttempt {
-    let user_agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
     SignInAttempt {
         user_name: user_name.trim().to_owned(),
         password: Secret::new(std::mem::take(&mut *password)),
         remote,
-        user_agent: user_agent.map(|agent| agent.chars().take(256).collect()),
+        user_agent: user_agent(headers),
     }
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(agent.chars().take(256).collect())
 }
 
 /// What the person is told. Why is in the log.
@@ -150,6 +279,7 @@ fn explain(refused: &SignInRefused, Remote(remote): Remote) -> (StatusCode, &'st
                 "Too many attempts. Please wait a minute and try again.",
             )
         }
+        SignInRefused::Over => (StatusCode::FORBIDDEN, OVER),
         SignInRefused::Unavailable { reason } => {
             tracing::error!(reason, %remote, "sign-in unavailable");
             (
@@ -204,8 +334,19 @@ fn basic_credentials(value: &HeaderValue) -> Option<(String, Zeroizing<String>)>
     Some((user_name.to_owned(), Zeroizing::new(password.to_owned())))
 }
 
-/// The page with a token for its form. The token is a MAC over the cookie: another site can make a browser send neither.
+/// The page with the form to sign in.
 fn form(shared: &Shared, status: StatusCode, user_name: &str, error: Option<&str>) -> Response {
+    page_with(shared, status, user_name, error, None)
+}
+
+/// The page with a token for its form. The token is a MAC over the cookie: another site can make a browser send neither.
+fn page_with(
+    shared: &Shared,
+    status: StatusCode,
+    user_name: &str,
+    error: Option<&str>,
+    step: Option<StepForm<'_>>,
+) -> Response {
     let nonce = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 18]>());
     let form_token = URL_SAFE_NO_PAD.encode(shared.forms.tag(nonce.as_bytes()));
     let page = Page {
@@ -214,17 +355,20 @@ fn form(shared: &Shared, status: StatusCode, user_name: &str, error: Option<&str
         form_token: &form_token,
         error,
         anchor: shared.anchor.is_some(),
-    };
-    let Ok(html) = page.render() else {
-        return (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the page cannot be shown\n",
-        )
-            .into_response();
+        step,
     };
     let cookie = format!("{COOKIE}={nonce}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    html(status, &cookie, &page)
+}
+
+/// A page that keeps other sites out.
+fn html(status: StatusCode, cookie: &str, page: &impl Template) -> Response {
+    let Ok(html) = page.render() else {
+        let text = "the page cannot be shown\n";
+        return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
+    };
     let headers = [
-        (header::SET_COOKIE, cookie.as_str()),
+        (header::SET_COOKIE, cookie),
         (header::CACHE_CONTROL, "no-store"),
         (
             header::CONTENT_SECURITY_POLICY,
@@ -236,14 +380,19 @@ fn form(shared: &Shared, status: StatusCode, user_name: &str, error: Option<&str
     (status, headers, Html(html)).into_response()
 }
 
-fn is_our_form(shared: &Shared, headers: &HeaderMap, token: &str) -> bool {
+/// The value of a cookie.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|cookie| cookie.to_str().ok());
-    let nonce = cookies
+    cookies
         .flat_map(|cookies| cookies.split(';'))
-        .find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+        .find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+fn is_our_form(shared: &Shared, headers: &HeaderMap, token: &str) -> bool {
+    let nonce = cookie(headers, COOKIE);
     match (nonce, URL_SAFE_NO_PAD.decode(token)) {
         (Some(nonce), Ok(token)) => shared.forms.verify(nonce.as_bytes(), &token),
         _ => false,

@@ -13,3 +13,4 @@ pub(crate) mod policy_revision;
 pub(crate) mod push_outbox;
 pub(crate) mod scep_transaction;
 pub(crate) mod setting;
+pub(crate) mod sign_in_step;

@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
 }
 
 /// In the order in which their foreign keys need them.
-fn tables() -> [TableCreateStatement; 12] {
+fn tables() -> [TableCreateStatement; 13] {
     [
         local_user(),
         enrollment_session(),
@@ -43,6 +43,7 @@ fn tables() -> [TableCreateStatement; 12] {
         setting(),
         policy_revision(),
         plugin(),
+        sign_in_step(),
     ]
 }
 
@@ -280,6 +281,15 @@ fn plugin() -> TableCreateStatement {
         .take()
 }
 
+fn sign_in_step() -> TableCreateStatement {
+    Table::create()
+        .table("sign_in_step")
+        .col(text("ticket_hash").primary_key())
+        .col(blob("content"))
+        .col(big_integer("expires_at"))
+        .take()
+}
+
 fn reference(
     table: &'static str,
     column: &'static str,
@@ -292,7 +302,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 12] {
+fn indexes() -> [IndexCreateStatement; 13] {
     [
         index(
             "certificate_serial",
@@ -314,6 +324,7 @@ fn indexes() -> [IndexCreateStatement; 12] {
         index("certificate_session", "certificate", &["session_id"]),
         index("certificate_enrollment", "certificate", &["enrollment_id"]),
         index("challenge_use_expiry", "challenge_use", &["expires_at"]),
+        index("sign_in_step_expiry", "sign_in_step", &["expires_at"]),
         index("enrollment_device", "enrollment", &["device_id"]),
         index(
             "enrollment_person",

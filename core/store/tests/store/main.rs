@@ -8,4 +8,5 @@ mod issuance;
 mod outbox;
 mod queue;
 mod sessions;
+mod sign_ins;
 mod users;

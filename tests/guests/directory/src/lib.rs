@@ -8,18 +8,23 @@
 //! | `spin` | the plugin loops for ever |
 //! | `sleep` | the plugin sleeps for an hour |
 //! | `away` | the plugin says that it cannot tell |
+//! | `code` | the plugin asks for a one-time code, which is `correct horse`, too |
+//! | `elsewhere` | the plugin sends the browser to another page, which comes back with that code |
 //! | anything else | the plugin abstains |
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use lanyard_sdk::{
-    Attribute, Directory, Inquiry, NoSettings, Person, Plugin, Reason, Secret, SignIn, Standing,
-    Step, Unavailable, log,
+    Attribute, Directory, Field, FieldKind, Form, Inquiry, NoSettings, Person, Plugin, Reason,
+    Redirection, Resumption, Secret, SignIn, Standing, Step, Unavailable, log,
 };
 
 /// Argon2id of `correct horse`: the plugin holds the hash and never sees a password.
 const ADAS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
+
+/// What stays between two steps.
+const STATE: &[u8] = b"waits for a code";
 
 struct OnePerson;
 
@@ -45,8 +50,30 @@ impl Directory for OnePerson {
                 std::thread::sleep(Duration::from_secs(3600));
                 Step::Abstain
             }
+            "code" => Step::Ask(Form {
+                fields: vec![Field {
+                    name: "code".to_owned(),
+                    label: "The <code> that we sent you".to_owned(),
+                    kind: FieldKind::OneTimeCode,
+                }],
+                state: STATE.to_vec(),
+            }),
+            "elsewhere" => Step::Redirect(Redirection {
+                url: "https://id.example.com/authorize?client=lanyard&state=1".to_owned(),
+                state: STATE.to_vec(),
+            }),
             "away" => return Err(Unavailable("the database is away".to_owned())),
             _ => Step::Abstain,
+        })
+    }
+
+    fn resume(&self, request: Resumption) -> Result<Step, Unavailable> {
+        let code = request.input.iter().find(|input| input.name == "code");
+        let is_right = code.is_some_and(|code| code.value.verify(ADAS_PASSWORD));
+        Ok(if request.state == STATE && is_right {
+            Step::Authenticated(ada())
+        } else {
+            Reason::new("wrong-code", "The code is wrong.").deny()
         })
     }
 

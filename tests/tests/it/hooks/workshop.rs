@@ -16,7 +16,7 @@ use lanyard_device::{
 };
 use lanyard_engine::{
     DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Rates,
-    Refusal, Setup, SignInAttempt, SignInRefused, Urls,
+    Refusal, Setup, SignInAttempt, SignInRefused, SignedIn, Urls,
 };
 use lanyard_mdm::{
     DeviceToken, PushMagic, UnlockToken,
@@ -82,7 +82,9 @@ impl Workshop {
             remote: REMOTE,
             user_agent: None,
         };
-        let document = self.engine.sign_in(attempt).await?;
+        let SignedIn::Document(document) = self.engine.sign_in(attempt).await? else {
+            panic!("a further step");
+        };
         let opened = signed::open(&document).unwrap();
         Ok(ProfileService::parse(&opened.content, Limits::default()).unwrap())
     }
