@@ -5,7 +5,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -369,14 +372,26 @@ impl Site {
     }
 }
 
-/// An address on loopback that is free now.
+/// An address on loopback that is free now, and stays so until somebody listens there: its port is one that the system gives to no
+/// outgoing connection, and this process to nobody else.
 ///
 /// # Errors
 /// There is none.
 pub fn free_address() -> Result<SocketAddr, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| format!("no free port on loopback: {error}"))
+    // Below the ports of outgoing connections (32,768 on, Linux), of which a suite makes thousands.
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 17_000;
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    // Elsewhere in another process, which tests beside this one.
+    let next = NEXT.get_or_init(|| AtomicU16::new(rand::random()));
+    for _ in 0..COUNT {
+        let port = FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    Err(format!("no free port on loopback from {FIRST} on"))
 }
 
 /// Runs a command to its end; what it prints.

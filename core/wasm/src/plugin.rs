@@ -87,6 +87,11 @@ impl Plugin {
         &self.capabilities
     }
 
+    /// Whether it has settings, which it checks itself.
+    pub fn takes_settings(&self) -> bool {
+        self.exports.contains(SettingsHook::INTERFACE)
+    }
+
     /// Binds it as a directory.
     ///
     /// # Errors
@@ -189,7 +194,7 @@ impl Plugin {
 
     /// Lets the plugin look at its settings. One that has none takes none.
     async fn check_settings(&self, bound: &Arc<Bound>) -> Result<(), LoadError> {
-        if !self.exports.contains(SettingsHook::INTERFACE) {
+        if !self.takes_settings() {
             return if &*bound.settings == NO_SETTINGS {
                 Ok(())
             } else {

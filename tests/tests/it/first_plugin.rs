@@ -68,9 +68,25 @@ fn the_guide_leads_to_a_plugin_in_force() {
                 assert!(said.contains("+ enrollment-approval `phones`"), "{said}");
                 steps.push("applied".to_owned());
             }
+            ["sh", "desk"] => {
+                let component = target.join("wasm32-wasip2/release/product_line.wasm");
+                let component = component.display().to_string();
+                let settings = r#"{"line":"iPhone"}"#;
+                let written = format!(
+                    "lanyard plugin check target/wasm32-wasip2/release/product_line.wasm --settings '{settings}'"
+                );
+                assert_eq!(body.trim(), written);
+                let check = ["plugin", "check", &component, "--settings", settings];
+                let said = site.lanyard(&check).unwrap();
+                assert!(
+                    said.contains("can be bound: enrollment-approval."),
+                    "{said}"
+                );
+                steps.push("checked".to_owned());
+            }
             ["sh"] => assert_eq!(body.trim(), "rustup target add wasm32-wasip2"),
             ref other => panic!("a block that nobody walks through: {other:?}"),
         }
     }
-    assert_eq!(steps.len(), 6, "{steps:?}");
+    assert_eq!(steps.len(), 7, "{steps:?}");
 }

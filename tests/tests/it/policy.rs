@@ -271,3 +271,41 @@ async fn what_a_plugin_was_not_granted_is_not_issued() {
     let shown = site.lanyard_json(&["device", "show", udid]).unwrap();
     assert!(shown["commands"].as_array().unwrap().is_empty(), "{shown}");
 }
+
+/// `lanyard plugin` needs no server.
+#[test]
+fn components_are_looked_at_on_the_authors_desk() {
+    let site = Site::temporary(&[]).unwrap();
+    let of = |hook: &str| {
+        guests::component(&format!("example-{hook}"))
+            .display()
+            .to_string()
+    };
+    let (event, ra) = (of("event"), of("ra-approval"));
+    let said = site.lanyard(&["plugin", "inspect", &event]).unwrap();
+    for part in ["sha256", "answers   event", "uses      log"] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    let said = site.lanyard_json(&["plugin", "inspect", &ra]).unwrap();
+    assert_eq!(said["answers"][0], "ra-approval");
+    assert_eq!(said["uses"], Value::Array(Vec::new()));
+
+    let check = |arguments: &[&str]| site.lanyard(&[&["plugin", "check"], arguments].concat());
+    let said = check(&[&ra, "--settings", r#"{"days":30}"#]).unwrap();
+    assert!(said.contains("can be bound: ra-approval."), "{said}");
+    check(&[&event, "--grant", "log"]).unwrap();
+    for (arguments, part) in [
+        (&[ra.as_str()][..], "missing field `days`"),
+        (&[&ra, "--settings", "30"], "--settings is no JSON object"),
+        (&[&event], "uses `log`, which its binding does not grant"),
+        (
+            &[&event, "--grant", "everything"],
+            "write one of log, secrets",
+        ),
+        (&["/no/such/file"], "No such file"),
+        (&["/dev/null"], "the file is empty"),
+    ] {
+        let said = check(arguments).unwrap_err();
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+}

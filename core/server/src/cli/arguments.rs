@@ -77,6 +77,11 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: PolicyAction,
     },
+    /// Plugins, on their author's desk: needs no server
+    Plugin {
+        #[command(subcommand)]
+        action: PluginAction,
+    },
     /// Wake a device
     Push {
         /// Its UDID
@@ -170,6 +175,26 @@ pub(super) enum DeviceAction {
     Release {
         /// Its UDID
         device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum PluginAction {
+    /// Show what a component is: its digest, the hooks that it answers, what it uses
+    Inspect {
+        /// The component
+        file: PathBuf,
+    },
+    /// Bind a component to every hook that it answers, with the limits of a server, and say what is wrong with it
+    Check {
+        /// The component
+        file: PathBuf,
+        /// Its settings, a JSON object
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        settings: String,
+        /// A capability that its binding would grant; may be given more than once
+        #[arg(long, value_name = "CAPABILITY")]
+        grant: Vec<String>,
     },
 }
 

@@ -1,8 +1,9 @@
-//! The command line. `init` and `serve` work on the data directory; everything else asks the running server.
+//! The command line. `init` and `serve` work on the data directory, `plugin` on files; everything else asks the running server.
 
 mod arguments;
 mod client;
 mod command;
+mod plugin;
 mod policy;
 mod show;
 
@@ -82,6 +83,7 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::User { action } => user(&client()?, action, json).await,
         Task::Device { action } => device(&client()?, action, json).await,
         Task::Command { action } => command(&client()?, action, json).await,
+        Task::Plugin { action } => plugin::run(action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
         Task::Push { device } => {
             client()?

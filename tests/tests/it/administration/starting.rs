@@ -70,10 +70,6 @@ fn a_mistake_in_the_configuration_is_named_with_file_key_and_what_is_right() {
             right.clone() + "\n[limits]\nscep_bytes = 10\n",
             &["limits.scep_bytes", "8192"],
         ),
-        (
-            right.clone() + "\n[[directory]]\nname = \"x\"\n",
-            &["plugin"],
-        ),
     ] {
         fs::write(&toml, &wrong).unwrap();
         does_not_start(&mut site, &[&["lanyard.toml"], parts].concat());

@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use lanyard_engine::{Hooks, RefusalKind, SignInRefused};
-use lanyard_policy::{
-    Binding, Directory, Field, FieldKind, HookFailure, Person, Reason, SignIn, Step,
-};
+use lanyard_policy::{Binding, Directory, HookFailure, Person, Reason, SignIn, Step};
 
 use super::{
     script::{Script, out_of_reach},
@@ -25,17 +23,6 @@ fn person(directory: &str) -> Answer {
 
 fn rejected() -> Answer {
     Ok(Step::Rejected(Reason::new("not-here", "Not here.")))
-}
-
-fn ask() -> Answer {
-    Ok(Step::Ask {
-        fields: vec![Field {
-            name: "code".to_owned(),
-            label: "Code".to_owned(),
-            kind: FieldKind::OneTimeCode,
-        }],
-        state: Vec::new(),
-    })
 }
 
 /// What a sign-in comes to when two directories answer so, before the native one.
@@ -91,7 +78,6 @@ async fn a_rejection_and_a_failure_end_the_sign_in_before_the_next_directory() {
         (out_of_reach(), &cannot_tell),
         // Nobody vouches for persons of another directory.
         (person("two"), &cannot_tell),
-        (ask(), &cannot_tell),
     ] {
         let shown = format!("{first:?}");
         let (signed_in, asked) = outcome(first, person("two")).await;

@@ -1,0 +1,123 @@
+//! `lanyard plugin`: looks at components as a server would, without one.
+
+use std::{collections::BTreeSet, error::Error, fs, path::Path};
+
+use lanyard_pki::Digest;
+use lanyard_policy::{Capability, HookPoint};
+use lanyard_wasm::{Capacity, LoadError, Plugin, PluginHost, Terms};
+use serde_json::{Value, json};
+
+use super::{Outcome, arguments::PluginAction, print, print_json};
+
+pub(super) async fn run(action: PluginAction, json_output: bool) -> Outcome {
+    match action {
+        PluginAction::Inspect { file } => {
+            let (plugin, facts) = load(&file).await?;
+            if json_output {
+                return print_json(&facts);
+            }
+            let or_nothing = |names: Vec<&str>| match names[..] {
+                [] => "nothing".to_owned(),
+                _ => names.join(", "),
+            };
+            print(&format!(
+                "{}\n  sha256    {}\n  size      {} bytes\n  answers   {}\n  uses      {}\n  settings  {}",
+                file.display(),
+                facts["sha256"].as_str().unwrap_or_default(),
+                facts["bytes"],
+                or_nothing(plugin.hooks().map(HookPoint::as_str).collect()),
+                or_nothing(names(plugin.capabilities())),
+                if plugin.takes_settings() {
+                    "are checked by it"
+                } else {
+                    "none"
+                },
+            ))
+        }
+        PluginAction::Check {
+            file,
+            settings,
+            grant,
+        } => {
+            let settings: serde_json::Map<String, Value> = serde_json::from_str(&settings)
+                .map_err(|error| format!("--settings is no JSON object: {error}"))?;
+            let capabilities = grant.iter().map(|name| capability(name));
+            let terms = Terms {
+                settings: Value::Object(settings).to_string(),
+                capabilities: capabilities.collect::<Result<_, _>>()?,
+                ..Terms::new("check")
+            };
+            let (plugin, mut facts) = load(&file).await?;
+            for hook in plugin.hooks() {
+                bind(&plugin, hook, terms.clone())
+                    .await
+                    .map_err(|error| Refused(file.display().to_string(), hook, error))?;
+            }
+            if json_output {
+                facts["bound"] = facts["answers"].clone();
+                print_json(&facts)
+            } else {
+                let hooks: Vec<&str> = plugin.hooks().map(HookPoint::as_str).collect();
+                print(&format!(
+                    "{} can be bound: {}.",
+                    file.display(),
+                    hooks.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// A component cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} cannot be bound to {1}")]
+struct Refused(String, HookPoint, #[source] LoadError);
+
+/// A component cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is no plugin that a server would load")]
+struct NotLoaded(String, #[source] LoadError);
+
+async fn load(file: &Path) -> Result<(Plugin, Value), Box<dyn Error>> {
+    let component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let digest = Digest::sha256(&component);
+    let bytes = component.len();
+    let host = PluginHost::new(Capacity::default())?;
+    let plugin = host
+        .load(component)
+        .await
+        .map_err(|error| NotLoaded(file.display().to_string(), error))?;
+    let facts = json!({
+        "sha256": digest.iter().map(|octet| format!("{octet:02x}")).collect::<String>(),
+        "bytes": bytes,
+        "answers": plugin.hooks().collect::<Vec<_>>(),
+        "uses": plugin.capabilities(),
+        "takes_settings": plugin.takes_settings(),
+    });
+    Ok((plugin, facts))
+}
+
+async fn bind(plugin: &Plugin, hook: HookPoint, terms: Terms) -> Result<(), LoadError> {
+    match hook {
+        HookPoint::Directory => plugin.directory(terms).await.map(drop),
+        HookPoint::EnrollmentApproval => plugin.enrollment_approval(terms).await.map(drop),
+        HookPoint::RaApproval => plugin.ra_approval(terms).await.map(drop),
+        HookPoint::CommandSelection => plugin.command_selection(terms).await.map(drop),
+        HookPoint::Event => plugin.event_sink(terms).await.map(drop),
+    }
+}
+
+fn capability(name: &str) -> Result<Capability, String> {
+    let known = Capability::ALL;
+    let found = known.into_iter().find(|known| known.as_str() == name);
+    found.ok_or_else(|| {
+        format!(
+            "{name:?} is no capability: write one of {}",
+            known.map(Capability::as_str).join(", ")
+        )
+    })
+}
+
+fn names(capabilities: &BTreeSet<Capability>) -> Vec<&'static str> {
+    capabilities.iter().map(|each| each.as_str()).collect()
+}
