@@ -14,6 +14,9 @@ const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
 const TIDY_BATCH: u64 = 500;
 
+/// How long decision records are kept.
+const DECISIONS_KEPT: Duration = Duration::from_hours(90 * 24);
+
 impl Engine {
     /// Does all of it until `stop` is ready. Run one of it. A database that is away is tried again at the next tick.
     pub async fn work_until(&self, stop: impl Future<Output = ()>) {
@@ -67,8 +70,18 @@ impl Engine {
             .store()
             .forget_expired_sign_ins(now, TIDY_BATCH)
             .await?;
-        if challenges + sessions + sign_ins > 0 {
-            tracing::debug!(challenges, sessions, sign_ins, "forgot what had expired");
+        let decisions = self
+            .store()
+            .forget_decisions(now - DECISIONS_KEPT, TIDY_BATCH)
+            .await?;
+        if challenges + sessions + sign_ins + decisions > 0 {
+            tracing::debug!(
+                challenges,
+                sessions,
+                sign_ins,
+                decisions,
+                "forgot what had expired"
+            );
         }
         Ok(())
     }

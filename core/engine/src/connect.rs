@@ -18,7 +18,7 @@ use lanyard_store::{
 
 use crate::{
     Engine, Refusal, administration::Issued, decision, events::device_of, identity::Speaker,
-    refusal::chain,
+    records::Asked, refusal::chain,
 };
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
@@ -278,7 +278,20 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Selected, Refusal> {
         let decision = question.decision.id.clone();
-        let decided = match self.hooks().selection.select(question).await {
+        let asked = Asked::new(
+            HookPoint::CommandSelection,
+            &question.decision,
+            &question,
+            Some(id.to_owned()),
+            now,
+        );
+        let answer = self.hooks().selection.select(question).await;
+        if !matches!(&answer, Ok(decided) if !matches!(decided.verdict, SelectionVerdict::Issue(_)))
+        {
+            let record = self.record(asked, &answer);
+            self.keep_record(record).await?;
+        }
+        let decided = match answer {
             Ok(decided) => decided,
             Err(failure) => {
                 tracing::warn!(

@@ -11,6 +11,7 @@ pub(crate) fn new(now: SystemTime) -> Decision {
         id: Uuid::new_v4().to_string(),
         at_ms: millis(now),
         seed: rand::random(),
+        meter: Default::default(),
     }
 }
 

@@ -7,14 +7,19 @@ use lanyard_mdm::{
     ota::{self, Attestation, DeviceAttributes, PhaseMessage},
 };
 use lanyard_pki::{Certificate, Strength};
-use lanyard_policy::{Allowance, EnrollmentQuestion, EnrollmentVerdict, Lookup, Person, Standing};
+use lanyard_policy::{
+    Allowance, Decided, EnrollmentQuestion, EnrollmentVerdict, HookPoint, Lookup, Person, Standing,
+};
 use lanyard_store::{
-    CertificatePurpose, DeviceFacts, EnrollmentState, Identification, IdentifyOutcome, Session,
-    SessionState, Transition,
+    CertificatePurpose, DecisionRecord, DeviceFacts, EnrollmentState, Identification,
+    IdentifyOutcome, Session, SessionState, Transition,
 };
 use uuid::Uuid;
 
-use crate::{DeviceAuthority, Engine, Refusal, decision, refusal::chain, sign_in::challenge_hash};
+use crate::{
+    DeviceAuthority, Engine, Refusal, decision, records::Asked, refusal::chain,
+    sign_in::challenge_hash,
+};
 
 /// The largest factory certificate that is kept, in bytes.
 const LARGEST_FACTORY_CERTIFICATE: usize = 8 * 1024;
@@ -90,7 +95,7 @@ impl Engine {
         }
         self.must_not_be_of_another(&session, &attributes.udid)
             .await?;
-        let allowance = self
+        let (allowance, record) = self
             .ask_enrollment_approval(&session, &attributes, &attestation, remote, now)
             .await?;
         let device = device_facts(&attributes);
@@ -107,8 +112,11 @@ impl Engine {
             self.compute(move |engine| engine.interim_profile(id, &device, now))
                 .await??
         };
-        match self
-            .store()
+        let store = match record {
+            Some(record) => self.store().recording(record),
+            None => self.store().clone(),
+        };
+        match store
             .identify_session(id, session.version, identification)
             .await?
         {
@@ -180,7 +188,7 @@ impl Engine {
         attestation: &Attestation,
         remote: IpAddr,
         now: SystemTime,
-    ) -> Result<Allowance, Refusal> {
+    ) -> Result<(Allowance, Option<DecisionRecord>), Refusal> {
         let question = EnrollmentQuestion {
             decision: decision::new(now),
             session: session.id.to_string(),
@@ -190,19 +198,31 @@ impl Engine {
             remote_address: remote.to_string(),
         };
         let id = session.id;
-        let decided = self
-            .hooks()
-            .enrollment
-            .decide(question)
-            .await
-            .map_err(|failure| {
-                Refusal::unavailable(format!(
-                    "session {id}: enrollment-approval failed: {}",
-                    chain(&failure)
-                ))
-            })?;
+        let asked = Asked::new(
+            HookPoint::EnrollmentApproval,
+            &question.decision,
+            &question,
+            Some(id.to_string()),
+            now,
+        );
+        let answer = self.hooks().enrollment.decide(question).await;
+        let record = self.record(asked, &answer);
+        if let Ok(Decided {
+            verdict: EnrollmentVerdict::Allow(allowance),
+            ..
+        }) = answer
+        {
+            return Ok((allowance, record));
+        }
+        self.keep_record(record).await?;
+        let decided = answer.map_err(|failure| {
+            Refusal::unavailable(format!(
+                "session {id}: enrollment-approval failed: {}",
+                chain(&failure)
+            ))
+        })?;
         match decided.verdict {
-            EnrollmentVerdict::Allow(allowance) => Ok(allowance),
+            EnrollmentVerdict::Allow(allowance) => Ok((allowance, None)),
             EnrollmentVerdict::Deny(reason) => {
                 self.store().refuse_session(id, session.version).await?;
                 Err(Refusal::forbidden(format!(

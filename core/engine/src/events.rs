@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use lanyard_policy::{
-    DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
+    Decided, DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
+    Opinion,
 };
 use lanyard_push::schedule;
 use lanyard_store::{DueEvent, Enrollment, NewEvent, Store, StoreError};
 use uuid::Uuid;
 
-use crate::{Engine, Refusal, decision, refusal::chain};
+use crate::{Engine, Refusal, decision, records::Asked, refusal::chain};
 
 /// Events that one look at the outbox takes.
 const BATCH: u64 = 100;
@@ -77,12 +78,26 @@ impl Engine {
             }
         })?;
         let hook: &dyn EventSink = &*binding.hook;
+        let asked = Asked::new(HookPoint::Event, &event.decision, &event, None, self.now());
         let commands = hook.handle(event).await?;
         let by = (HookPoint::Event, binding.name.as_str());
         let checked = hooks.ceilings.check_fan_out(by, commands.len());
         checked.map_err(|reached| HookFailure::InvalidAnswer {
             detail: format!("it wants {} commands: {reached}", commands.len()),
         })?;
+        if !commands.is_empty() {
+            let answer = Ok(Decided {
+                verdict: commands.clone(),
+                opinions: vec![Opinion {
+                    binding: binding.name.clone(),
+                    verdict: commands.clone(),
+                }],
+            });
+            let kept = self.keep_record(self.record(asked, &answer)).await;
+            kept.map_err(|error| HookFailure::Unavailable {
+                detail: format!("the decision cannot be recorded: {}", chain(&error)),
+            })?;
+        }
         Ok(commands)
     }
 

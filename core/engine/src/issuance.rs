@@ -178,10 +178,10 @@ impl Engine {
         if let Some(before) = before {
             return record::issued_before(&before.der);
         }
-        let authorized = self
+        let (authorized, record) = self
             .ask_ra_approval(authenticated, &transaction, now)
             .await?;
-        self.issue(authorized, transaction, now).await
+        self.issue(authorized, record, transaction, now).await
     }
 
     /// The session that the challenge was minted for, if it waits for such a certificate.

@@ -15,6 +15,7 @@
 //! | events, from theirs | `events` |
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
 //! | what plugins may issue | `ceilings` |
+//! | decision records | `records` |
 //! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -40,6 +41,7 @@ mod password;
 mod persons;
 mod profiles;
 mod pushes;
+mod records;
 mod refusal;
 mod setup;
 mod sign_in;

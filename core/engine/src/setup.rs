@@ -56,6 +56,8 @@ pub struct Hooks {
     pub selection: SelectionChain,
     /// Who hears of what happened?
     pub events: Vec<Binding<dyn EventSink>>,
+    /// The policy revision that binds them, if one does.
+    pub revision: Option<i64>,
     /// What may they issue?
     pub ceilings: Ceilings,
 }

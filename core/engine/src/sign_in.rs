@@ -9,14 +9,16 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lanyard_mdm::{Challenge, ota::ProfileService, profile::Label, signed};
 use lanyard_pki::Digest;
-use lanyard_policy::{ChainFailure, Decided, Field, Person, ResumeSignIn, Secret, SignIn, Step};
+use lanyard_policy::{
+    ChainFailure, Decided, Field, HookPoint, Person, ResumeSignIn, Secret, SignIn, Step,
+};
 use lanyard_store::NewSession;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::{Engine, Refusal, decision, profiles, refusal::chain};
+use crate::{Engine, Refusal, decision, profiles, records::Asked, refusal::chain};
 
 /// Somebody tries to sign in.
 #[derive(Debug)]
@@ -158,9 +160,15 @@ impl Engine {
             remote_address: attempt.remote.to_string(),
             user_agent: attempt.user_agent,
         };
-        let decision = question.decision.id.clone();
+        let asked = Asked::new(
+            HookPoint::Directory,
+            &question.decision,
+            &question,
+            None,
+            now,
+        );
         let answer = self.hooks().directory.begin(question).await;
-        self.after_step(answer, &decision, user_name, started, now)
+        self.after_step(answer, asked, user_name, started, now)
             .await
     }
 
@@ -189,10 +197,16 @@ impl Engine {
             remote_address: next.remote.to_string(),
             user_agent: next.user_agent,
         };
-        let decision = question.decision.id.clone();
+        let asked = Asked::new(
+            HookPoint::Directory,
+            &question.decision,
+            &question,
+            None,
+            now,
+        );
         let hooks = self.hooks();
         let answer = hooks.directory.resume(&waiting.binding, question).await;
-        self.after_step(answer, &decision, waiting.user_name, started, now)
+        self.after_step(answer, asked, waiting.user_name, started, now)
             .await
     }
 
@@ -209,11 +223,25 @@ impl Engine {
     async fn after_step(
         &self,
         answer: Result<Decided<Step>, ChainFailure>,
-        decision: &str,
+        asked: Asked,
         user_name: String,
         started: Instant,
         now: SystemTime,
     ) -> Result<SignedIn, SignInRefused> {
+        let decision = asked.id().to_owned();
+        let is_worth_recording = match &answer {
+            Ok(decided) => match decided.verdict {
+                Step::Authenticated(_) => true,
+                // Who was rejected is a stranger, and there may be any number of them: the log has them.
+                Step::Rejected(_) | Step::Abstain => false,
+                Step::Ask { .. } | Step::Redirect { .. } => self.0.throttle.admit_record(),
+            },
+            Err(_) => self.0.throttle.admit_record(),
+        };
+        if is_worth_recording {
+            let record = self.record(asked, &answer);
+            self.keep_record(record).await.map_err(Refusal::from)?;
+        }
         let decided = answer.map_err(|failure| {
             tracing::warn!(
                 decision,

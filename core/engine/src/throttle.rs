@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU32,
 };
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 /// How much of each a minute, which is also how many may come at once.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,9 @@ impl Default for Rates {
 /// Check-in messages of one enrollment a minute. A device sends a handful in its life, a Shared iPad one for each user.
 const CHECK_INS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
+/// Records an hour of what strangers led a directory to: enough to see what is wrong, and no way to fill a disk.
+const RECORDS: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
+
 /// How many times as often a name may be tried from everywhere together as from one address.
 const EVERYWHERE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 
@@ -50,6 +53,7 @@ pub(crate) struct Throttle {
     addresses: DefaultKeyedRateLimiter<u16>,
     messages: DefaultKeyedRateLimiter<u16>,
     check_ins: DefaultKeyedRateLimiter<u16>,
+    records: DefaultDirectRateLimiter,
     places: RandomState,
 }
 
@@ -64,6 +68,7 @@ impl Throttle {
             addresses: RateLimiter::keyed(Quota::per_minute(rates.per_address)),
             messages: RateLimiter::keyed(Quota::per_minute(rates.messages_per_address)),
             check_ins: RateLimiter::keyed(Quota::per_minute(CHECK_INS)),
+            records: RateLimiter::direct(Quota::per_hour(RECORDS)),
             places: RandomState::new(),
         }
     }
@@ -89,6 +94,11 @@ impl Throttle {
     pub(crate) fn admit_check_in(&self, enrollment: &str) -> bool {
         let place = self.place(enrollment);
         self.check_ins.check_key(&place).is_ok()
+    }
+
+    /// Counts a record of a sign-in that nobody has proven anything in, and says whether it may be kept.
+    pub(crate) fn admit_record(&self) -> bool {
+        self.records.check().is_ok()
     }
 
     fn place(&self, key: impl Hash) -> u16 {

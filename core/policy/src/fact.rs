@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Meter;
+
 /// A value whose name is open-ended: an attribute, a claim, a setting. In JSON it is the plain value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -61,6 +63,9 @@ pub struct Decision {
     pub at_ms: i64,
     /// Seed of everything random that a hook sees. Drawn by the asker for each decision.
     pub seed: [u8; 32],
+    /// What answering cost, for whoever asks.
+    #[serde(skip)]
+    pub meter: Meter,
 }
 
 /// Why a verdict refuses or defers.

@@ -25,6 +25,7 @@ mod enrollment;
 mod event;
 mod fact;
 mod failure;
+mod meter;
 mod person;
 mod point;
 mod ra;
@@ -46,6 +47,7 @@ pub use enrollment::{
 pub use event::{Event, EventSink, IssuedCommand, Occurrence};
 pub use fact::{Conflict, Decision, Facts, Reason, Value};
 pub use failure::HookFailure;
+pub use meter::{Meter, Used};
 pub use person::{Person, PersonRef};
 pub use point::{Capability, HookPoint};
 pub use ra::{

@@ -52,6 +52,7 @@ fn decision() -> Decision {
         id: "d".to_owned(),
         at_ms: 0,
         seed: [0; 32],
+        meter: Default::default(),
     }
 }
 

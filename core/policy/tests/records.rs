@@ -20,6 +20,7 @@ fn decision() -> Decision {
         id: "d-1".to_owned(),
         at_ms: 1_750_000_000_000,
         seed: [7; 32],
+        meter: Default::default(),
     }
 }
 

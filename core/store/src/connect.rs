@@ -11,6 +11,7 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
+use crate::decisions::DecisionRecord;
 use crate::events::NewEvent;
 use crate::{StoreError, migration};
 
@@ -30,6 +31,8 @@ pub struct Store {
     pub(crate) sealing: Arc<SealingKey>,
     /// What the next use case is to put into the event outbox.
     pub(crate) note: Option<NewEvent>,
+    /// The decision that the next use case carries out.
+    pub(crate) record: Option<DecisionRecord>,
 }
 
 impl fmt::Debug for Store {
@@ -63,6 +66,7 @@ impl Store {
             reader,
             sealing: Arc::new(sealing),
             note: None,
+            record: None,
         };
         store.adopt_sealing_key().await?;
         Ok(store)
@@ -83,6 +87,7 @@ impl Store {
             reader,
             sealing: Arc::new(sealing),
             note: None,
+            record: None,
         };
         store.check_sealing_key().await?;
         Ok(store)

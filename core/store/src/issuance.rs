@@ -126,6 +126,7 @@ impl Store {
         };
         put(&tx, row).await?;
         self.note(&tx, now).await?;
+        self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(IssueOutcome::Issued)
     }

@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `sign_ins`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `decisions`, `sign_ins`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
@@ -16,6 +16,7 @@ mod certificates;
 mod challenges;
 mod commands;
 mod connect;
+mod decisions;
 mod delivery;
 mod enrollments;
 mod entity;
@@ -41,6 +42,7 @@ pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutco
 pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};
 pub use connect::Store;
+pub use decisions::DecisionRecord;
 pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
 pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;

@@ -324,6 +324,7 @@ impl Store {
             ..ActiveModel::default()
         };
         change_state(&tx, id, SessionState::Identified, change).await?;
+        self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(IdentifyOutcome::Identified {
             version: version + 1,

@@ -1,8 +1,9 @@
 //! One call: a store with its budgets, a fresh instance, and what went wrong if something did.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use lanyard_policy::{Decision, HookFailure};
+use lanyard_policy::{Decision, HookFailure, Used};
 use tokio::time::timeout;
 use wasmtime::component::{InstancePre, ResourceTableError};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
@@ -70,15 +71,28 @@ impl<H: Hook> Callable<H> {
                 });
             }
         };
+        let started = Instant::now();
+        let mut used = Used {
+            binding: self.bound.name.to_string(),
+            ..Used::default()
+        };
         let answer = self
             .in_time(async {
                 let mut store = self.store(decision)?;
-                let instance = self.pre.instantiate_async(&mut store).await?;
-                let exports = H::load(&self.indices, &mut store, &instance)?;
-                ask(&mut store, &exports).await
+                let answer = async {
+                    let instance = self.pre.instantiate_async(&mut store).await?;
+                    let exports = H::load(&self.indices, &mut store, &instance)?;
+                    ask(&mut store, &exports).await
+                }
+                .await;
+                used.fuel = limits.fuel - store.get_fuel()?;
+                used.host_calls = store.data().host_calls();
+                answer
             })
-            .await?;
-        answer.map_err(|said| HookFailure::Unavailable {
+            .await;
+        used.micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        decision.meter.note(used);
+        answer?.map_err(|said| HookFailure::Unavailable {
             detail: one_line(&said),
         })
     }

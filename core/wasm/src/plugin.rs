@@ -228,5 +228,6 @@ fn at_load() -> Decision {
         id: "load".to_owned(),
         at_ms: 0,
         seed: [0; 32],
+        meter: Default::default(),
     }
 }

@@ -61,6 +61,10 @@ impl CallState {
         }
     }
 
+    pub(crate) fn host_calls(&self) -> u64 {
+        self.host_calls
+    }
+
     pub(crate) fn count_host_call(&mut self) -> wasmtime::Result<()> {
         count(&mut self.host_calls, self.limits.host_calls, "host-calls")
     }

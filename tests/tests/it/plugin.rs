@@ -95,6 +95,22 @@ async fn a_plugin_that_fails_never_says_that_the_password_is_wrong() {
     }
     let answer = browser.sign_in("ada", ADAS_PASSWORD).await;
     assert_eq!(answer.status, 200, "what failed before is forgotten");
+
+    let decisions = site.lanyard(&["decisions", "list"]).unwrap();
+    for outcome in [
+        "failed: trapped",
+        "failed: out-of-fuel",
+        "failed: unavailable",
+        "authenticated",
+    ] {
+        assert!(
+            decisions.contains(outcome),
+            "{outcome} is not in {decisions}"
+        );
+    }
+    let decisions = site.lanyard(&["decisions", "list", "--json"]).unwrap();
+    assert!(decisions.contains("[redacted]"), "{decisions}");
+    assert!(!decisions.contains(PASSWORD) && !decisions.contains(ADAS_PASSWORD));
 }
 
 #[tokio::test]

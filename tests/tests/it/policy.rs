@@ -112,6 +112,51 @@ async fn plugins_answer_every_hook_of_a_running_server() {
         site.server_log().contains("is new here"),
         "the plugin's own line"
     );
+
+    // Why it got this certificate, and the command: the decisions are on record.
+    let udid = device["id"].as_str().unwrap();
+    let session = device["session"].as_str().unwrap();
+    let decision = |hook: &str, about: &str| {
+        let list = ["decisions", "list", "--hook", hook, "--about", about];
+        let decisions = site.lanyard_json(&list).unwrap();
+        let latest = decisions[0].clone();
+        assert_eq!(
+            (&latest["hook"], &latest["policy"]),
+            (&Value::from(hook), &Value::from(1))
+        );
+        assert!(
+            latest["used"][0]["fuel"].as_u64().unwrap() > 1_000,
+            "{latest}"
+        );
+        latest
+    };
+    let issued = decision("ra-approval", session);
+    assert_eq!(issued["certificate_serial"], certificate.serial.as_str());
+    assert_eq!(issued["opinions"][0]["binding"], "the-ra-approval");
+    let enrolled = decision("enrollment-approval", session);
+    assert_eq!(enrolled["question"]["device"]["udid"], udid);
+    decision("command-selection", udid);
+    let events = site
+        .lanyard(&["decisions", "list", "--hook", "event"])
+        .unwrap();
+    assert_eq!(
+        events.lines().count(),
+        2,
+        "of all it heard of, one led to something: {events}"
+    );
+    let said = site
+        .lanyard(&["decisions", "show", issued["id"].as_str().unwrap()])
+        .unwrap();
+    for part in [
+        "ra-approval",
+        "approve",
+        "revision 1",
+        "the-ra-approval: fuel",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    let said = site.lanyard(&["decisions", "show", "none"]).unwrap_err();
+    assert!(said.contains("there is no decision none"), "{said}");
 }
 
 #[test]

@@ -7,15 +7,17 @@ use std::{
 
 use lanyard_pki::{CertificationRequest, ExtendedKeyUsage, KeyUsage, Name, NameAttribute};
 use lanyard_policy::{
-    Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, KeyType, Purpose, RaQuestion, RaVerdict,
+    Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, HookPoint, KeyType, Purpose,
+    RaQuestion, RaVerdict,
 };
 use lanyard_scep::{Authenticated, Authorized, CertificateProfile};
-use lanyard_store::Session;
+use lanyard_store::{DecisionRecord, Session};
 
 use super::{Stopped, Transaction};
 use crate::{
-    Engine, decision,
+    Engine, Refusal, decision,
     enrollment::{person_of, policy_device},
+    records::Asked,
     refusal::chain,
 };
 
@@ -27,7 +29,7 @@ impl Engine {
             binding, session, ..
         }: &Transaction,
         now: SystemTime,
-    ) -> Result<Authorized, Stopped> {
+    ) -> Result<(Authorized, Option<DecisionRecord>), Stopped> {
         let request = authenticated.request();
         let question = RaQuestion {
             decision: decision::new(now),
@@ -50,7 +52,21 @@ impl Engine {
             device: session.device.as_ref().map(policy_device),
             person: Some(person_of(session)?),
         };
-        let verdict = match self.hooks().ra.decide(question).await {
+        let asked = Asked::new(
+            HookPoint::RaApproval,
+            &question.decision,
+            &question,
+            Some(session.id.to_string()),
+            now,
+        );
+        let answer = self.hooks().ra.decide(question).await;
+        let mut record = self.record(asked, &answer);
+        if !matches!(&answer, Ok(decided) if matches!(decided.verdict, RaVerdict::Approve(_))) {
+            self.keep_record(record.take())
+                .await
+                .map_err(Refusal::from)?;
+        }
+        let verdict = match answer {
             Ok(decided) => decided.verdict,
             // A hook that failed is asked again at the client's next poll.
             Err(failure) => {
@@ -64,7 +80,7 @@ impl Engine {
             RaVerdict::Approve(approval) => {
                 let profile =
                     self.certificate_profile(binding.purpose, session, &approval.amendments)?;
-                Ok(authenticated.approve(profile))
+                Ok((authenticated.approve(profile), record))
             }
             RaVerdict::Deny(reason) => Err(Stopped::Rejected(format!(
                 "ra-approval denied: {}",

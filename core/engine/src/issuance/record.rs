@@ -5,7 +5,9 @@ use std::time::SystemTime;
 use lanyard_pki::{Certificate, SerialNumber};
 use lanyard_policy::{Occurrence, Purpose};
 use lanyard_scep::Authorized;
-use lanyard_store::{CertificatePurpose, IssueOutcome, NewIssuance, SessionState, SessionStep};
+use lanyard_store::{
+    CertificatePurpose, DecisionRecord, IssueOutcome, NewIssuance, SessionState, SessionStep,
+};
 
 use super::{Stopped, Transaction};
 use crate::{Engine, Refusal, enrollment::person_of};
@@ -14,6 +16,7 @@ impl Engine {
     pub(super) async fn issue(
         &self,
         authorized: Authorized,
+        record: Option<DecisionRecord>,
         transaction: Transaction,
         now: SystemTime,
     ) -> Result<Certificate, Stopped> {
@@ -61,7 +64,11 @@ impl Engine {
             person: Some(person_of(&session)?.reference()),
             udid: device.map(|device| device.udid.clone()),
         };
-        let store = self.noting(issued, now)?;
+        let mut store = self.noting(issued, now)?;
+        if let Some(mut record) = record {
+            record.serial = Some(issuance.certificate.serial.clone());
+            store = store.recording(record);
+        }
         let outcome = store.issue(&issuance, now).await.map_err(Refusal::from)?;
         let id = session.id;
         match outcome {

@@ -77,6 +77,11 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: PolicyAction,
     },
+    /// Decisions that plugins took part in
+    Decisions {
+        #[command(subcommand)]
+        action: DecisionsAction,
+    },
     /// Plugins, on their author's desk: needs no server
     Plugin {
         #[command(subcommand)]
@@ -175,6 +180,24 @@ pub(super) enum DeviceAction {
     Release {
         /// Its UDID
         device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum DecisionsAction {
+    /// List decisions, latest first
+    List {
+        /// Only those of a hook point
+        #[arg(long, value_name = "HOOK")]
+        hook: Option<String>,
+        /// Only those about a device (UDID) or an enrollment session
+        #[arg(long, value_name = "ID")]
+        about: Option<String>,
+    },
+    /// Show what was asked, what each plugin said, and what it cost
+    Show {
+        /// The decision's id
+        id: String,
     },
 }
 

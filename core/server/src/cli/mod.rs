@@ -13,7 +13,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
+use arguments::{Arguments, CommandAction, DecisionsAction, DeviceAction, Task, UserAction};
 use clap::Parser as _;
 use client::Client;
 use qrcode::render::unicode::Dense1x2;
@@ -83,6 +83,7 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::User { action } => user(&client()?, action, json).await,
         Task::Device { action } => device(&client()?, action, json).await,
         Task::Command { action } => command(&client()?, action, json).await,
+        Task::Decisions { action } => decisions(&client()?, action, json).await,
         Task::Plugin { action } => plugin::run(action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
         Task::Push { device } => {
@@ -215,6 +216,37 @@ async fn command(client: &Client, action: CommandAction, json_output: bool) -> O
                 .send("DELETE", &path(&["commands", &uuid]), Vec::new())
                 .await?;
             print(&format!("{uuid} will not be sent."))
+        }
+    }
+}
+
+async fn decisions(client: &Client, action: DecisionsAction, json_output: bool) -> Outcome {
+    match action {
+        DecisionsAction::List { hook, about } => {
+            let mut target = path(&["decisions"]);
+            let filters = [("hook", hook), ("about", about)];
+            let filters = filters
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)));
+            for (n, (key, value)) in filters.enumerate() {
+                let value = &path(&[&value])["/api/v1/".len()..];
+                let before = if n == 0 { '?' } else { '&' };
+                target.push_str(&format!("{before}{key}={value}"));
+            }
+            let answer = client.get(&target).await?;
+            if json_output {
+                print_json(&answer["decisions"])
+            } else {
+                print(&show::decisions(&answer["decisions"]))
+            }
+        }
+        DecisionsAction::Show { id } => {
+            let decision = client.get(&path(&["decisions", &id])).await?;
+            if json_output {
+                print_json(&decision)
+            } else {
+                print(&show::decision(&decision))
+            }
         }
     }
 }

@@ -21,6 +21,10 @@ impl IntoResponse for Failure {
 }
 
 impl Failure {
+    pub(super) fn unknown(what: &str) -> Self {
+        Self(StatusCode::NOT_FOUND, what.to_owned())
+    }
+
     pub(super) fn new(status: StatusCode, error: &(dyn std::error::Error + 'static)) -> Self {
         let text = ErrorChain(error).to_string();
         if status.is_server_error() {

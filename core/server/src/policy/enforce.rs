@@ -88,12 +88,13 @@ impl Policies {
     /// # Errors
     /// [`PolicyRefused`]
     pub(crate) async fn at_start(&self) -> Result<Hooks, PolicyRefused> {
-        let document = match self.0.store.latest_policy().await? {
-            Some(revision) => read(&revision)?,
-            None => Document::default(),
-        };
+        let latest = self.0.store.latest_policy().await?;
+        let document = latest.as_ref().map(read).transpose()?;
         let mut compiled = self.0.compiled.lock().await;
-        self.bind(&document, &HashMap::new(), &mut compiled).await
+        let document = document.unwrap_or_default();
+        let mut hooks = self.bind(&document, &HashMap::new(), &mut compiled).await?;
+        hooks.revision = latest.map(|revision| revision.number);
+        Ok(hooks)
     }
 
     /// Checks, stores and enforces a policy. `components` are the files that it names.
@@ -126,7 +127,7 @@ impl Policies {
             }
             by_digest.insert(digest, component.as_slice());
         }
-        let hooks = self.bind(&document, &by_digest, &mut compiled).await?;
+        let mut hooks = self.bind(&document, &by_digest, &mut compiled).await?;
         let before = match self.0.store.latest_policy().await? {
             Some(revision) => read(&revision)?,
             None => Document::default(),
@@ -137,6 +138,7 @@ impl Policies {
             .collect();
         let stored = serde_json::to_value(&document)?;
         let number = self.0.store.add_policy(&stored, &plugins, now).await?;
+        hooks.revision = Some(number);
         engine.replace_hooks(hooks);
         tracing::info!(revision = number, "policy applied");
         Ok(Applied {
@@ -233,6 +235,7 @@ impl Policies {
             ra: RaChain::new(bound.certificates),
             selection: SelectionChain::new(bound.selections),
             events: bound.events,
+            revision: None,
             ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
                 let by = (binding.hook, binding.name.clone());
                 (by, binding.commands.clone())

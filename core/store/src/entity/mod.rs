@@ -4,6 +4,7 @@
 pub(crate) mod certificate;
 pub(crate) mod challenge_use;
 pub(crate) mod command;
+pub(crate) mod decision;
 pub(crate) mod enrollment;
 pub(crate) mod enrollment_session;
 pub(crate) mod event_outbox;

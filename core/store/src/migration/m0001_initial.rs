@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
 }
 
 /// In the order in which their foreign keys need them.
-fn tables() -> [TableCreateStatement; 13] {
+fn tables() -> [TableCreateStatement; 14] {
     [
         local_user(),
         enrollment_session(),
@@ -44,6 +44,7 @@ fn tables() -> [TableCreateStatement; 13] {
         policy_revision(),
         plugin(),
         sign_in_step(),
+        decision(),
     ]
 }
 
@@ -290,6 +291,22 @@ fn sign_in_step() -> TableCreateStatement {
         .take()
 }
 
+fn decision() -> TableCreateStatement {
+    Table::create()
+        .table("decision")
+        .col(text("id").primary_key())
+        .col(text("hook"))
+        .col(big_integer("at"))
+        .col(text_null("subject"))
+        .col(text_null("serial"))
+        .col(big_integer_null("policy"))
+        .col(json("question"))
+        .col(json("opinions"))
+        .col(json("outcome"))
+        .col(json("used"))
+        .take()
+}
+
 fn reference(
     table: &'static str,
     column: &'static str,
@@ -302,7 +319,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 13] {
+fn indexes() -> [IndexCreateStatement; 15] {
     [
         index(
             "certificate_serial",
@@ -324,6 +341,8 @@ fn indexes() -> [IndexCreateStatement; 13] {
         index("certificate_session", "certificate", &["session_id"]),
         index("certificate_enrollment", "certificate", &["enrollment_id"]),
         index("challenge_use_expiry", "challenge_use", &["expires_at"]),
+        index("decision_at", "decision", &["at"]),
+        index("decision_subject", "decision", &["subject", "at"]),
         index("sign_in_step_expiry", "sign_in_step", &["expires_at"]),
         index("enrollment_device", "enrollment", &["device_id"]),
         index(

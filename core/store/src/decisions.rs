@@ -1,0 +1,166 @@
+//! Decision records: what a plugin was asked, and what came of it. Where a decision changes something, its record is written in the
+//! transaction that changes it.
+
+use std::time::SystemTime;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use serde_json::Value;
+
+use crate::entity::decision::{Column, Entity, Model};
+use crate::instant::{from_millis, to_millis};
+use crate::{Store, StoreError, page};
+
+/// A decision that plugins took part in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecisionRecord {
+    /// Its id, a UUID.
+    pub id: String,
+    /// The hook point.
+    pub hook: String,
+    /// When it was asked.
+    pub at: SystemTime,
+    /// The enrollment session or the enrollment that it is about.
+    pub subject: Option<String>,
+    /// The serial number of the certificate that it led to, lower-case hex.
+    pub serial: Option<String>,
+    /// The policy revision that was in force.
+    pub policy: Option<i64>,
+    /// What was asked; secrets are redacted.
+    pub question: Value,
+    /// What each binding said, in order.
+    pub opinions: Value,
+    /// What came of it: the verdict, or the failure.
+    pub outcome: Value,
+    /// What each call used up.
+    pub used: Value,
+}
+
+impl Store {
+    /// The same store, whose next use case writes this record in its own transaction: [`Store::issue`], [`Store::identify_session`].
+    #[must_use]
+    pub fn recording(&self, record: DecisionRecord) -> Self {
+        let mut store = self.clone();
+        store.record = Some(record);
+        store
+    }
+
+    /// Writes a record of a decision that changes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn keep_decision(&self, record: &DecisionRecord) -> Result<(), StoreError> {
+        insert(self.writer()?, record).await
+    }
+
+    /// Records by time, latest first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)): of one hook point or all, about one subject or all.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn list_decisions(
+        &self,
+        hook: Option<&str>,
+        subject: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<DecisionRecord>, StoreError> {
+        let mut query = Entity::find();
+        if let Some(hook) = hook {
+            query = query.filter(Column::Hook.eq(hook));
+        }
+        if let Some(subject) = subject {
+            query = query.filter(Column::Subject.eq(subject));
+        }
+        let rows = query
+            .order_by_desc(Column::At)
+            .limit(page(limit))
+            .all(&self.reader)
+            .await?;
+        Ok(rows.into_iter().map(DecisionRecord::from).collect())
+    }
+
+    /// A record by its id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn find_decision(&self, id: &str) -> Result<Option<DecisionRecord>, StoreError> {
+        let row = Entity::find_by_id(id.to_owned()).one(&self.reader).await?;
+        Ok(row.map(DecisionRecord::from))
+    }
+
+    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) records from before `until`; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_decisions(&self, until: SystemTime, limit: u64) -> Result<u64, StoreError> {
+        let tx = self.begin().await?;
+        let old: Vec<String> = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::At.lt(to_millis(until)))
+            .limit(page(limit))
+            .into_tuple()
+            .all(&tx)
+            .await?;
+        let result = Entity::delete_many()
+            .filter(Column::Id.is_in(old))
+            .exec(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(result.rows_affected)
+    }
+
+    /// Writes the record that the next use case was to write, if there is one.
+    pub(crate) async fn write_record(&self, tx: &impl ConnectionTrait) -> Result<(), StoreError> {
+        match &self.record {
+            Some(record) => insert(tx, record).await,
+            None => Ok(()),
+        }
+    }
+}
+
+async fn insert(db: &impl ConnectionTrait, record: &DecisionRecord) -> Result<(), StoreError> {
+    let row = Model {
+        id: record.id.clone(),
+        hook: record.hook.clone(),
+        at: to_millis(record.at),
+        subject: record.subject.clone(),
+        serial: record.serial.clone(),
+        policy: record.policy,
+        question: record.question.clone(),
+        opinions: record.opinions.clone(),
+        outcome: record.outcome.clone(),
+        used: record.used.clone(),
+    };
+    // An event that is told again is the same decision: what was recorded first stands.
+    let mut keep = OnConflict::column(Column::Id);
+    keep.do_nothing();
+    Entity::insert(row.into_active_model())
+        .on_conflict(keep)
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}
+
+impl From<Model> for DecisionRecord {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            hook: row.hook,
+            at: from_millis(row.at),
+            subject: row.subject,
+            serial: row.serial,
+            policy: row.policy,
+            question: row.question,
+            opinions: row.opinions,
+            outcome: row.outcome,
+            used: row.used,
+        }
+    }
+}

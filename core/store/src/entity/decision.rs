@@ -1,0 +1,24 @@
+//! Decisions that plugins took part in, as they were made.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "decision")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) id: String,
+    pub(crate) hook: String,
+    pub(crate) at: i64,
+    pub(crate) subject: Option<String>,
+    pub(crate) serial: Option<String>,
+    pub(crate) policy: Option<i64>,
+    pub(crate) question: Json,
+    pub(crate) opinions: Json,
+    pub(crate) outcome: Json,
+    pub(crate) used: Json,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
