@@ -33,7 +33,7 @@
 //! ```
 //!
 //! Built with `cargo build --target wasm32-wasip2 --release` and `crate-type = ["cdylib", "rlib"]`, this is a plugin. Natively, the
-//! same crate is tested with `cargo test`; [`test`] is the host then.
+//! same crate is tested with `cargo test`; [`test`](mod@test) is the host then.
 //!
 //! | hook point | trait | in [`export!`] |
 //! |---|---|---|

@@ -73,7 +73,7 @@ pub enum LoadError {
     /// The component does not fit the memory that an instance may have.
     #[error("the plugin may have {limit} bytes of memory, and an instance has room for {room}")]
     MemoryBeyondCapacity {
-        /// [`Limits::memory_bytes`].
+        /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
         limit: usize,
         /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
         room: usize,
