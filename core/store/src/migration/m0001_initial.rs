@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
 }
 
 /// In the order in which their foreign keys need them.
-fn tables() -> [TableCreateStatement; 14] {
+fn tables() -> [TableCreateStatement; 10] {
     [
         local_user(),
         enrollment_session(),
@@ -41,10 +41,6 @@ fn tables() -> [TableCreateStatement; 14] {
         push_outbox(),
         event_outbox(),
         setting(),
-        policy_revision(),
-        plugin(),
-        sign_in_step(),
-        decision(),
     ]
 }
 
@@ -76,7 +72,7 @@ fn enrollment_session() -> TableCreateStatement {
         .col(text_null("udid"))
         .col(text_null("serial"))
         .col(text_null("product"))
-        .col(text_null("build"))
+        .col(text_null("os_version"))
         .col(text_null("imei"))
         .col(text_null("meid"))
         .col(json_null("attestation"))
@@ -264,49 +260,6 @@ fn setting() -> TableCreateStatement {
         .take()
 }
 
-fn policy_revision() -> TableCreateStatement {
-    Table::create()
-        .table("policy_revision")
-        .col(big_integer("number").primary_key())
-        .col(json("document"))
-        .col(big_integer("applied_at"))
-        .take()
-}
-
-fn plugin() -> TableCreateStatement {
-    Table::create()
-        .table("plugin")
-        .col(text("sha256").primary_key())
-        .col(blob("component"))
-        .col(big_integer("added_at"))
-        .take()
-}
-
-fn sign_in_step() -> TableCreateStatement {
-    Table::create()
-        .table("sign_in_step")
-        .col(text("ticket_hash").primary_key())
-        .col(blob("content"))
-        .col(big_integer("expires_at"))
-        .take()
-}
-
-fn decision() -> TableCreateStatement {
-    Table::create()
-        .table("decision")
-        .col(text("id").primary_key())
-        .col(text("hook"))
-        .col(big_integer("at"))
-        .col(text_null("subject"))
-        .col(text_null("serial"))
-        .col(big_integer_null("policy"))
-        .col(json("question"))
-        .col(json("opinions"))
-        .col(json("outcome"))
-        .col(json("used"))
-        .take()
-}
-
 fn reference(
     table: &'static str,
     column: &'static str,
@@ -319,7 +272,7 @@ fn reference(
         .take()
 }
 
-fn indexes() -> [IndexCreateStatement; 15] {
+fn indexes() -> [IndexCreateStatement; 11] {
     [
         index(
             "certificate_serial",
@@ -341,15 +294,7 @@ fn indexes() -> [IndexCreateStatement; 15] {
         index("certificate_session", "certificate", &["session_id"]),
         index("certificate_enrollment", "certificate", &["enrollment_id"]),
         index("challenge_use_expiry", "challenge_use", &["expires_at"]),
-        index("decision_at", "decision", &["at"]),
-        index("decision_subject", "decision", &["subject", "at"]),
-        index("sign_in_step_expiry", "sign_in_step", &["expires_at"]),
         index("enrollment_device", "enrollment", &["device_id"]),
-        index(
-            "enrollment_person",
-            "enrollment",
-            &["directory", "person_id"],
-        ),
         // The only index over `seq`: finding the head of a queue must not walk the history behind it.
         index(
             "command_queue",
@@ -362,7 +307,7 @@ fn indexes() -> [IndexCreateStatement; 15] {
     ]
 }
 
-fn index(
+pub(super) fn index(
     name: &'static str,
     table: &'static str,
     columns: &[&'static str],

@@ -1,6 +1,7 @@
-//! How the tables came about, one file a step. A step that was released is never edited: databases have already taken it.
+//! How the tables came about, one file a step. A step that is on the main branch is never edited: databases have already taken it.
 
 mod m0001_initial;
+mod m0002_policy;
 
 use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
@@ -12,7 +13,10 @@ struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Migration)]
+        vec![
+            Box::new(m0001_initial::Migration),
+            Box::new(m0002_policy::Migration),
+        ]
     }
 }
 

@@ -189,3 +189,30 @@ async fn an_address_of_another_database_is_refused() {
     let opened = Store::connect("postgres://localhost/lanyard", SealingKey::generate()).await;
     assert!(matches!(opened.unwrap_err(), StoreError::UnsupportedUrl));
 }
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let database = new_database().await;
+    enroll(&database, UDID, 1).await;
+    let url = url(&database.directory);
+    let raw = Database::connect(url.clone()).await.unwrap();
+    for undo in [
+        "DROP TABLE policy_revision",
+        "DROP TABLE plugin",
+        "DROP TABLE decision",
+        "DROP TABLE sign_in_step",
+        "DROP INDEX enrollment_person",
+        "ALTER TABLE enrollment_session RENAME COLUMN build TO os_version",
+        "DELETE FROM seaql_migrations WHERE version <> 'm0001_initial'",
+    ] {
+        raw.execute_unprepared(undo).await.unwrap();
+    }
+    let store = Store::connect(&url, database.sealing.clone())
+        .await
+        .unwrap();
+    assert!(store.find_enrollment(UDID).await.unwrap().is_some());
+    let document = serde_json::json!({ "binding": [] });
+    assert_eq!(store.add_policy(&document, &[], at(9)).await.unwrap(), 1);
+    let latest = store.latest_policy().await.unwrap().unwrap();
+    assert_eq!((latest.number, latest.document), (1, document));
+}
