@@ -7,7 +7,11 @@ pub fn write(level: Level, line: &str) {
     #[cfg(target_family = "wasm")]
     crate::bindings::capabilities::lanyard::policy::log::write(level, line);
     #[cfg(not(target_family = "wasm"))]
-    crate::test::logged(level, line);
+    {
+        // A test reads the lines; their level is for who operates the host.
+        let _ = level;
+        crate::test::logged(line);
+    }
 }
 
 /// Writes one line for everybody who reads the log.

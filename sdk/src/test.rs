@@ -4,10 +4,9 @@
 use std::cell::RefCell;
 
 use crate::Secret;
-use crate::bindings::capabilities::lanyard::policy::log::Level;
 
 thread_local! {
-    static LOG: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A secret that says this.
@@ -16,13 +15,12 @@ pub fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
 
-pub(crate) fn logged(level: Level, line: &str) {
-    LOG.with_borrow_mut(|log| log.push((level, line.to_owned())));
+pub(crate) fn logged(line: &str) {
+    LOG.with_borrow_mut(|log| log.push(line.to_owned()));
 }
 
 /// The lines that were logged since the last time, and forgets them.
 #[must_use]
 pub fn take_log() -> Vec<String> {
-    let lines = LOG.take().into_iter();
-    lines.map(|(_, line)| line).collect()
+    LOG.take()
 }

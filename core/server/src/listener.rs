@@ -34,7 +34,11 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::{http::Remote, secrets::FileError, shares::Shares};
+use crate::{
+    http::{FIELDS, Remote},
+    secrets::FileError,
+    shares::Shares,
+};
 
 /// How long a client may take for its handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -44,8 +48,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Request heads, in bytes: an `Mdm-Signature` has up to 16 KiB, a SCEP message in a query 4.
 const HEAD: usize = 24 * 1024;
-/// Fields of a head: browsers send some twenty. Each costs memory far beyond its own bytes.
-const FIELDS: usize = 64;
 /// Requests under way on one HTTP/2 connection.
 const STREAMS: u32 = 8;
 

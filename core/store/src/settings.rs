@@ -40,7 +40,7 @@ impl Store {
 
     /// A new database takes the key that it was opened with; an old one insists on its own.
     pub(crate) async fn adopt_sealing_key(&self) -> Result<(), StoreError> {
-        let proof = hex(&self.seal(PROOF_CELL, PROOF_TEXT));
+        let proof = hex::encode(self.seal(PROOF_CELL, PROOF_TEXT));
         Entity::insert(row(SEALING_PROOF, &proof))
             .on_conflict_do_nothing()
             .exec_without_returning(self.writer()?)
@@ -50,7 +50,7 @@ impl Store {
 
     pub(crate) async fn check_sealing_key(&self) -> Result<(), StoreError> {
         let proof = read(&self.reader, SEALING_PROOF).await?;
-        let sealed = proof.as_deref().and_then(unhex);
+        let sealed = proof.and_then(|proof| hex::decode(proof).ok());
         match sealed.map(|sealed| self.unseal(PROOF_CELL, &sealed)) {
             Some(Ok(_)) => Ok(()),
             _ => Err(StoreError::WrongSealingKey),
@@ -74,15 +74,4 @@ fn row(key: &str, value: &str) -> ActiveModel {
 async fn read(db: &DatabaseConnection, key: &str) -> Result<Option<String>, StoreError> {
     let row = Entity::find_by_id(key.to_owned()).one(db).await?;
     Ok(row.map(|row| row.value))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }

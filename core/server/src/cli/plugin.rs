@@ -88,7 +88,7 @@ async fn load(file: &Path) -> Result<(Plugin, Value), Box<dyn Error>> {
         .await
         .map_err(|error| NotLoaded(file.display().to_string(), error))?;
     let facts = json!({
-        "sha256": digest.iter().map(|octet| format!("{octet:02x}")).collect::<String>(),
+        "sha256": hex::encode(digest),
         "bytes": bytes,
         "answers": plugin.hooks().collect::<Vec<_>>(),
         "uses": plugin.capabilities(),

@@ -105,8 +105,7 @@ impl Application {
     fn fill_in_digests(&mut self) -> Result<(), base64::DecodeError> {
         for binding in &mut self.document.bindings {
             let component = STANDARD.decode(&self.components[&binding.plugin])?;
-            let digest = Digest::sha256(&component);
-            binding.sha256 = Some(digest.iter().map(|octet| format!("{octet:02x}")).collect());
+            binding.sha256 = Some(hex::encode(Digest::sha256(&component)));
         }
         Ok(())
     }

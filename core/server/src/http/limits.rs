@@ -27,8 +27,8 @@ const BUDGET: usize = 256 * 1024;
 
 /// What one network may have of it, in KiB.
 const SHARE: usize = BUDGET / 8;
-/// Fields of a head. HTTP/1 is bounded below; in HTTP/2 a thousand of them fit into a few bytes.
-const FIELDS: usize = 64;
+/// Fields of a head: browsers send some twenty. Each costs memory far beyond its own bytes; in HTTP/2, a thousand fit into a few.
+pub(crate) const FIELDS: usize = 64;
 
 /// The memory that bodies share.
 #[derive(Clone)]

@@ -25,6 +25,7 @@ use lanyard_engine::{Engine, Refusal, RefusalKind};
 use lanyard_pki::seal::MacKey;
 
 pub(crate) use admin::router as admin_router;
+pub(crate) use limits::FIELDS;
 use limits::{BodyBudget, within_budget, within_time};
 use log_budget::LogBudget;
 pub(crate) use policy::Application;

@@ -114,7 +114,7 @@ impl Policies {
             let Some(component) = components.get(&binding.plugin) else {
                 return Err(refused(binding, "its component did not come along"));
             };
-            let digest = hexadecimal(&Digest::sha256(component));
+            let digest = hex::encode(Digest::sha256(component));
             match &binding.sha256 {
                 Some(written) if *written != digest => {
                     let problem = format!(
@@ -351,8 +351,4 @@ fn not_bound(binding: &BindingDocument, error: LoadError) -> PolicyRefused {
         plugin: binding.plugin.clone(),
         error,
     }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! What the server learnt and must remember, such as the push topic that devices were enrolled with.
+//! What the server must remember: the proof of which key the database is sealed with.
 
 use sea_orm::entity::prelude::*;
 
