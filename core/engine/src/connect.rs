@@ -286,9 +286,9 @@ impl Engine {
             now,
         );
         let answer = self.hooks().selection.select(question).await;
+        let record = self.record(asked, &answer);
         if !matches!(&answer, Ok(decided) if !matches!(decided.verdict, SelectionVerdict::Issue(_)))
         {
-            let record = self.record(asked, &answer);
             self.keep_record(record).await?;
         }
         let decided = match answer {

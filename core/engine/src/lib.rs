@@ -55,7 +55,7 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use administration::{CommandRefused, Sent};
 pub use ceilings::{CeilingReached, Ceilings};
@@ -66,7 +66,9 @@ pub use local_users::LocalUsers;
 pub use password::{PasswordError, hash_password};
 pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
-pub use setup::{DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Urls};
+pub use setup::{
+    DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Shadow, Urls,
+};
 pub use sign_in::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 pub use throttle::{Rates, network};
 
@@ -81,6 +83,8 @@ struct State {
     throttle: throttle::Throttle,
     computing: computing::Computing,
     last_seen: last_seen::LastSeen,
+    /// Places for asking those on trial.
+    shadows: Arc<Semaphore>,
     clock: Clock,
     /// Rung when the outbox has something new.
     outbox: Notify,
@@ -111,6 +115,7 @@ impl Engine {
             throttle,
             computing: computing::Computing::default(),
             last_seen: last_seen::LastSeen::default(),
+            shadows: Arc::new(Semaphore::new(records::TRIALS)),
             clock,
             outbox: Notify::new(),
             binary_plists: AtomicU64::new(0),

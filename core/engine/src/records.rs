@@ -1,14 +1,20 @@
 //! Decision records: what plugins were asked, what they said, and what came of it. Decisions of native hooks alone are not recorded, nor
 //! is what changes nothing: abstaining, and the order of the queue.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
-use lanyard_policy::{ChainFailure, Decided, Decision, HookPoint};
-use lanyard_store::{DecisionRecord, StoreError};
+use lanyard_policy::{
+    Called, ChainFailure, Decided, Decision, HookFailure, HookPoint, HostCall, Meter, Tape, Used,
+};
+use lanyard_store::{DecisionFilter, DecisionRecord, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::{Engine, refusal::chain};
+use crate::{Engine, Shadow, refusal::chain};
+
+/// Trials at a time: what they decide is nobody's to wait for, and they should not take much from what is.
+pub(crate) const TRIALS: usize = 8;
 
 /// A question on its way to a chain: what a record needs of it, taken down before the chain gets it.
 pub(crate) struct Asked {
@@ -46,24 +52,27 @@ impl Asked {
 }
 
 impl Engine {
-    /// The record of an answer; `None` if no plugin was asked.
+    /// The record of an answer; `None` if no plugin was asked. Whoever is on trial is asked too, on the side.
     pub(crate) fn record<V: Serialize>(
         &self,
         asked: Asked,
         answer: &Result<Decided<V>, ChainFailure>,
     ) -> Option<DecisionRecord> {
-        let used = asked.decision.meter.take();
-        if used.is_empty() {
+        let calls = asked.decision.meter.take();
+        self.ask_shadows(&asked, &calls);
+        if calls.is_empty() {
             return None;
         }
         let (opinions, outcome) = match answer {
             Ok(decided) => {
-                let opinions = decided.opinions.iter();
-                let opinions = opinions
-                    .map(
-                        |opinion| json!({ "binding": opinion.binding, "verdict": opinion.verdict }),
-                    )
-                    .collect();
+                let said = decided.opinions.iter().map(
+                    |opinion| json!({ "binding": opinion.binding, "verdict": opinion.verdict }),
+                );
+                let failed = decided
+                    .passed_over
+                    .iter()
+                    .map(|failed| json!({ "binding": failed.binding, "failure": failed.failure }));
+                let opinions = said.chain(failed).collect();
                 (opinions, json!({ "verdict": decided.verdict }))
             }
             Err(failure) => {
@@ -85,8 +94,70 @@ impl Engine {
             question: asked.question,
             opinions,
             outcome,
-            used: serde_json::to_value(used).unwrap_or_default(),
+            used: used(&calls),
+            tape: tape(&calls),
+            beside: None,
         })
+    }
+
+    /// Asks those on trial, with what the host answered the others: they reach nothing outside. Events come to them by the outbox.
+    fn ask_shadows(&self, asked: &Asked, calls: &[Called]) {
+        let hooks = self.hooks();
+        let here = asked.hook != HookPoint::Event;
+        let on_trial = hooks
+            .shadows
+            .iter()
+            .filter(|shadow| here && shadow.hook.point() == asked.hook);
+        for shadow in on_trial {
+            let host_calls = calls.iter().flat_map(|called| &called.host_calls);
+            self.try_shadow(shadow, asked, host_calls.cloned().collect());
+        }
+    }
+
+    /// Asks one on trial. Nobody waits for it, and where many are asked already, this one is not.
+    pub(crate) fn try_shadow(&self, shadow: &Shadow, asked: &Asked, host_calls: Vec<HostCall>) {
+        let Ok(place) = Arc::clone(&self.0.shadows).try_acquire_owned() else {
+            tracing::debug!(
+                binding = shadow.name,
+                "too many decisions at once for a trial"
+            );
+            return;
+        };
+        let (engine, shadow) = (self.clone(), shadow.clone());
+        let trial = DecisionRecord {
+            id: Uuid::new_v4().to_string(),
+            hook: asked.hook.as_str().to_owned(),
+            at: asked.at,
+            subject: asked.subject.clone(),
+            serial: None,
+            policy: self.hooks().revision,
+            question: asked.question.clone(),
+            opinions: Value::Null,
+            outcome: Value::Null,
+            used: Value::Null,
+            tape: Vec::new(),
+            beside: Some(asked.decision.id.clone()),
+        };
+        tokio::spawn(async move {
+            let _place = place;
+            let meter = Meter::replaying(Tape::new(host_calls));
+            let answer = shadow.hook.ask(trial.question.clone(), meter.clone()).await;
+            let Ok(answer) = answer else {
+                tracing::error!(binding = shadow.name, "a question cannot be read back");
+                return;
+            };
+            let calls = meter.take();
+            let record = DecisionRecord {
+                opinions: said(&shadow, &answer),
+                outcome: outcome(&shadow, answer),
+                used: used(&calls),
+                tape: tape(&calls),
+                ..trial
+            };
+            if let Err(error) = engine.store().keep_decision(&record).await {
+                tracing::error!(error = chain(&error), "a trial is not recorded");
+            }
+        });
     }
 
     /// Keeps a record of what changes nothing else.
@@ -106,12 +177,10 @@ impl Engine {
     /// [`StoreError`]
     pub async fn decisions(
         &self,
-        hook: Option<HookPoint>,
-        subject: Option<&str>,
+        filter: DecisionFilter<'_>,
         limit: u64,
     ) -> Result<Vec<DecisionRecord>, StoreError> {
-        let hook = hook.map(HookPoint::as_str);
-        self.store().list_decisions(hook, subject, limit).await
+        self.store().list_decisions(filter, limit).await
     }
 
     /// One decision.
@@ -120,5 +189,36 @@ impl Engine {
     /// [`StoreError`]
     pub async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, StoreError> {
         self.store().find_decision(id).await
+    }
+}
+
+fn used(calls: &[Called]) -> Value {
+    let used: Vec<&Used> = calls.iter().map(|called| &called.used).collect();
+    serde_json::to_value(used).unwrap_or_default()
+}
+
+/// A list a call, in the order of `used`; nothing at all if the host was not asked anything.
+fn tape(calls: &[Called]) -> Vec<u8> {
+    let tape: Vec<&Vec<HostCall>> = calls.iter().map(|called| &called.host_calls).collect();
+    if tape.iter().all(|calls| calls.is_empty()) {
+        return Vec::new();
+    }
+    serde_json::to_vec(&tape).unwrap_or_default()
+}
+
+fn said(shadow: &Shadow, answer: &Result<Value, HookFailure>) -> Value {
+    match answer {
+        Ok(verdict) => json!([{ "binding": shadow.name, "verdict": verdict }]),
+        Err(_) => json!([]),
+    }
+}
+
+fn outcome(shadow: &Shadow, answer: Result<Value, HookFailure>) -> Value {
+    match answer {
+        Ok(verdict) => json!({ "verdict": verdict }),
+        Err(failure) => {
+            let text = failure.to_string();
+            json!({ "binding": shadow.name, "failure": failure, "text": text })
+        }
     }
 }

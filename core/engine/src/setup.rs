@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Certificate, PrivateKey};
 use lanyard_policy::{
-    Binding, DirectoryChain, EnrollmentChain, EventSink, RaChain, SelectionChain,
+    AnyHook, Binding, DirectoryChain, EnrollmentChain, EventSink, HookPoint, RaChain,
+    SelectionChain,
 };
 use lanyard_push::Apns;
 use lanyard_scep::{ChallengeKey, Endpoint};
@@ -60,6 +61,31 @@ pub struct Hooks {
     pub revision: Option<i64>,
     /// What may they issue?
     pub ceilings: Ceilings,
+    /// Who is on trial: asked beside the others, and nothing comes of it.
+    pub shadows: Vec<Shadow>,
+}
+
+impl Hooks {
+    /// Those on trial that hear of what happens.
+    pub(crate) fn event_shadows(&self) -> impl Iterator<Item = &Shadow> {
+        let all = self.shadows.iter();
+        all.filter(|shadow| shadow.hook.point() == HookPoint::Event)
+    }
+
+    /// Everybody who is told of what happens, by name.
+    pub(crate) fn event_listeners(&self) -> impl Iterator<Item = &str> {
+        let bound = self.events.iter().map(|binding| binding.name.as_str());
+        bound.chain(self.event_shadows().map(|shadow| shadow.name.as_str()))
+    }
+}
+
+/// A binding on trial.
+#[derive(Clone)]
+pub struct Shadow {
+    /// Its name.
+    pub name: String,
+    /// Who is asked.
+    pub hook: AnyHook,
 }
 
 /// The identity under whose signature profiles go out.

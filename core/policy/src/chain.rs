@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::HookFailure;
 
 mod approval;
@@ -18,6 +20,19 @@ pub struct Binding<H: ?Sized> {
     pub name: String,
     /// The hook.
     pub hook: Arc<H>,
+    /// What its failure means.
+    pub on_failure: FailureSide,
+}
+
+/// What the failure of a binding means for its chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureSide {
+    /// The chain fails with it.
+    #[default]
+    Close,
+    /// The chain goes on as if it were not bound. Of enrollment approvals and command selections only.
+    Pass,
 }
 
 impl<H: ?Sized> Binding<H> {
@@ -26,13 +41,21 @@ impl<H: ?Sized> Binding<H> {
         Self {
             name: name.into(),
             hook,
+            on_failure: FailureSide::default(),
         }
+    }
+
+    /// The same with another side to fail on.
+    #[must_use]
+    pub fn failing(mut self, on_failure: FailureSide) -> Self {
+        self.on_failure = on_failure;
+        self
     }
 }
 
 impl<H: ?Sized> Clone for Binding<H> {
     fn clone(&self) -> Self {
-        Self::new(self.name.clone(), Arc::clone(&self.hook))
+        Self::new(self.name.clone(), Arc::clone(&self.hook)).failing(self.on_failure)
     }
 }
 
@@ -52,6 +75,8 @@ pub struct Decided<V> {
     pub verdict: V,
     /// The bindings that were asked, in order; the last one settled it. Empty if none is bound.
     pub opinions: Vec<Opinion<V>>,
+    /// The bindings that failed and were passed over.
+    pub passed_over: Vec<ChainFailure>,
 }
 
 impl<V> Decided<V> {

@@ -48,6 +48,12 @@ pub enum HookFailure {
         /// What could not be reached.
         detail: String,
     },
+    /// A decision that is made again needs an answer of the host's that was not recorded. Only a replay or a shadow run ends so.
+    #[error("undetermined: the record has no answer for `{needs}`")]
+    Undetermined {
+        /// The call: `ldap.search`.
+        needs: String,
+    },
     /// The hook answered something that its contract does not allow.
     #[error("the hook's answer is not valid: {detail}")]
     InvalidAnswer {
@@ -66,6 +72,7 @@ impl HookFailure {
             Self::MemoryLimit { .. } => "memory-limit",
             Self::HostCallLimit { .. } => "host-call-limit",
             Self::Unavailable { .. } => "unavailable",
+            Self::Undetermined { .. } => "undetermined",
             Self::InvalidAnswer { .. } => "invalid-answer",
         }
     }

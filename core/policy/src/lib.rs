@@ -25,16 +25,18 @@ mod enrollment;
 mod event;
 mod fact;
 mod failure;
+mod hook;
 mod meter;
 mod person;
 mod point;
 mod ra;
 mod secret;
 mod selection;
+mod tape;
 
 pub use ceiling::Ceiling;
 pub use chain::{
-    Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, Opinion, RaChain,
+    Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, FailureSide, Opinion, RaChain,
     SelectionChain,
 };
 pub use device::DeviceFacts;
@@ -47,7 +49,8 @@ pub use enrollment::{
 pub use event::{Event, EventSink, IssuedCommand, Occurrence};
 pub use fact::{Conflict, Decision, Facts, Reason, Value};
 pub use failure::HookFailure;
-pub use meter::{Meter, Used};
+pub use hook::{AnyHook, NoQuestion};
+pub use meter::{Called, Meter, Used};
 pub use person::{Person, PersonRef};
 pub use point::{Capability, HookPoint};
 pub use ra::{
@@ -59,3 +62,4 @@ pub use selection::{
     CommandRequest, CommandResult, CommandSelection, QueuedCommand, ResultStatus,
     SHOWN_QUEUE_LENGTH, SelectionQuestion, SelectionVerdict,
 };
+pub use tape::{HostCall, Tape};

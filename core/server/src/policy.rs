@@ -3,6 +3,8 @@
 
 mod document;
 mod enforce;
+mod recorded;
 
 pub(crate) use document::{BindingDocument, Document};
 pub(crate) use enforce::{Applied, Policies, PolicyRefused};
+pub(crate) use recorded::{Recorded, Replayed, Trial};

@@ -5,13 +5,14 @@ use std::time::SystemTime;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
 };
 use serde_json::Value;
 
 use crate::entity::decision::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
+use crate::sealed::Cell;
 use crate::{Store, StoreError, page};
 
 /// A decision that plugins took part in.
@@ -37,6 +38,23 @@ pub struct DecisionRecord {
     pub outcome: Value,
     /// What each call used up.
     pub used: Value,
+    /// What the host answered to each call, in the same order: JSON, sealed in the database.
+    pub tape: Vec<u8>,
+    /// The decision that this one was made beside, if its binding is on trial and changes nothing.
+    pub beside: Option<String>,
+}
+
+/// Which records are listed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DecisionFilter<'a> {
+    /// Of one hook point.
+    pub hook: Option<&'a str>,
+    /// About one subject.
+    pub subject: Option<&'a str>,
+    /// From this time on.
+    pub since: Option<SystemTime>,
+    /// After this record in the list's order: the next page.
+    pub after: Option<&'a str>,
 }
 
 impl Store {
@@ -54,33 +72,46 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn keep_decision(&self, record: &DecisionRecord) -> Result<(), StoreError> {
-        insert(self.writer()?, record).await
+        self.insert_decision(self.writer()?, record).await
     }
 
-    /// Records by time, latest first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)): of one hook point or all, about one subject or all.
+    /// Records by time, latest first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; [`StoreError::Damaged`] for a tape that does not open.
     pub async fn list_decisions(
         &self,
-        hook: Option<&str>,
-        subject: Option<&str>,
+        filter: DecisionFilter<'_>,
         limit: u64,
     ) -> Result<Vec<DecisionRecord>, StoreError> {
         let mut query = Entity::find();
-        if let Some(hook) = hook {
+        if let Some(hook) = filter.hook {
             query = query.filter(Column::Hook.eq(hook));
         }
-        if let Some(subject) = subject {
+        if let Some(subject) = filter.subject {
             query = query.filter(Column::Subject.eq(subject));
+        }
+        if let Some(since) = filter.since {
+            query = query.filter(Column::At.gte(to_millis(since)));
+        }
+        if let Some(after) = filter.after
+            && let Some(last) = Entity::find_by_id(after).one(&self.reader).await?
+        {
+            let same_time = Condition::all()
+                .add(Column::At.eq(last.at))
+                .add(Column::Id.lt(last.id));
+            query = query.filter(Condition::any().add(Column::At.lt(last.at)).add(same_time));
         }
         let rows = query
             .order_by_desc(Column::At)
+            .order_by_desc(Column::Id)
             .limit(page(limit))
             .all(&self.reader)
             .await?;
-        Ok(rows.into_iter().map(DecisionRecord::from).collect())
+        rows.into_iter()
+            .map(|row| self.decision_record(row))
+            .collect()
     }
 
     /// A record by its id.
@@ -90,7 +121,7 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn find_decision(&self, id: &str) -> Result<Option<DecisionRecord>, StoreError> {
         let row = Entity::find_by_id(id.to_owned()).one(&self.reader).await?;
-        Ok(row.map(DecisionRecord::from))
+        row.map(|row| self.decision_record(row)).transpose()
     }
 
     /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) records from before `until`; how many.
@@ -119,38 +150,47 @@ impl Store {
     /// Writes the record that the next use case was to write, if there is one.
     pub(crate) async fn write_record(&self, tx: &impl ConnectionTrait) -> Result<(), StoreError> {
         match &self.record {
-            Some(record) => insert(tx, record).await,
+            Some(record) => self.insert_decision(tx, record).await,
             None => Ok(()),
         }
     }
-}
 
-async fn insert(db: &impl ConnectionTrait, record: &DecisionRecord) -> Result<(), StoreError> {
-    let row = Model {
-        id: record.id.clone(),
-        hook: record.hook.clone(),
-        at: to_millis(record.at),
-        subject: record.subject.clone(),
-        serial: record.serial.clone(),
-        policy: record.policy,
-        question: record.question.clone(),
-        opinions: record.opinions.clone(),
-        outcome: record.outcome.clone(),
-        used: record.used.clone(),
-    };
-    // An event that is told again is the same decision: what was recorded first stands.
-    let mut keep = OnConflict::column(Column::Id);
-    keep.do_nothing();
-    Entity::insert(row.into_active_model())
-        .on_conflict(keep)
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
-}
+    async fn insert_decision(
+        &self,
+        db: &impl ConnectionTrait,
+        record: &DecisionRecord,
+    ) -> Result<(), StoreError> {
+        let row = Model {
+            id: record.id.clone(),
+            hook: record.hook.clone(),
+            at: to_millis(record.at),
+            subject: record.subject.clone(),
+            serial: record.serial.clone(),
+            policy: record.policy,
+            question: record.question.clone(),
+            opinions: record.opinions.clone(),
+            outcome: record.outcome.clone(),
+            used: record.used.clone(),
+            tape: (!record.tape.is_empty())
+                .then(|| self.seal(tape_of(&[&record.id]), &record.tape)),
+            beside: record.beside.clone(),
+        };
+        // An event that is told again is the same decision: what was recorded first stands.
+        let mut keep = OnConflict::column(Column::Id);
+        keep.do_nothing();
+        Entity::insert(row.into_active_model())
+            .on_conflict(keep)
+            .exec_without_returning(db)
+            .await?;
+        Ok(())
+    }
 
-impl From<Model> for DecisionRecord {
-    fn from(row: Model) -> Self {
-        Self {
+    fn decision_record(&self, row: Model) -> Result<DecisionRecord, StoreError> {
+        let tape = match &row.tape {
+            Some(sealed) => self.unseal(tape_of(&[&row.id]), sealed)?.expose().clone(),
+            None => Vec::new(),
+        };
+        Ok(DecisionRecord {
             id: row.id,
             hook: row.hook,
             at: from_millis(row.at),
@@ -161,6 +201,16 @@ impl From<Model> for DecisionRecord {
             opinions: row.opinions,
             outcome: row.outcome,
             used: row.used,
-        }
+            tape,
+            beside: row.beside,
+        })
+    }
+}
+
+fn tape_of<'a>(key: &'a [&'a str]) -> Cell<'a> {
+    Cell {
+        table: "decision",
+        column: "tape",
+        key,
     }
 }

@@ -42,7 +42,7 @@ pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutco
 pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};
 pub use connect::Store;
-pub use decisions::DecisionRecord;
+pub use decisions::{DecisionFilter, DecisionRecord};
 pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
 pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;

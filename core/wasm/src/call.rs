@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lanyard_policy::{Decision, HookFailure, Used};
+use lanyard_policy::{Called, Decision, HookFailure, Used};
 use tokio::time::timeout;
 use wasmtime::component::{InstancePre, ResourceTableError};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
@@ -12,6 +12,9 @@ use wasmtime_wasi::I32Exit;
 use crate::hook::Hook;
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
+
+/// What runs plugins, as records name it.
+pub const ENGINE: &str = "wasmtime 48.0.8";
 
 /// A hook of a plugin that is ready to be called, however often and from wherever.
 pub(crate) struct Callable<H: Hook> {
@@ -72,9 +75,15 @@ impl<H: Hook> Callable<H> {
             }
         };
         let started = Instant::now();
-        let mut used = Used {
-            binding: self.bound.name.to_string(),
-            ..Used::default()
+        let mut called = Called {
+            used: Used {
+                binding: self.bound.name.to_string(),
+                plugin: self.bound.plugin_sha256.to_string(),
+                settings: self.bound.settings_sha256.clone(),
+                engine: ENGINE.to_owned(),
+                ..Used::default()
+            },
+            host_calls: Vec::new(),
         };
         let answer = self
             .in_time(async {
@@ -85,13 +94,14 @@ impl<H: Hook> Callable<H> {
                     ask(&mut store, &exports).await
                 }
                 .await;
-                used.fuel = limits.fuel - store.get_fuel()?;
-                used.host_calls = store.data().host_calls();
+                called.used.fuel = limits.fuel - store.get_fuel()?;
+                called.used.host_calls = store.data().host_calls();
+                called.host_calls = std::mem::take(&mut store.data_mut().taping.made);
                 answer
             })
             .await;
-        used.micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        decision.meter.note(used);
+        called.used.micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        decision.meter.note(called);
         answer?.map_err(|said| HookFailure::Unavailable {
             detail: one_line(&said),
         })

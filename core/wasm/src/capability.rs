@@ -32,19 +32,23 @@ impl secrets::HostSecret for CallState {
         self.count_host_call()?;
         self.count_verification()?;
         let secret = self.table.get(&handle)?.0.clone();
-        let verification = Verification::parse(phc).map_err(|refusal| {
+        let verification = Verification::parse(phc.clone()).map_err(|refusal| {
             wasmtime::Error::new(HookFailure::InvalidAnswer {
                 detail: refusal.to_string(),
             })
         })?;
-        let place = Arc::clone(&self.verifying).acquire_owned().await?;
-        // Off the executor's threads: twenty milliseconds of pure computing would hold up everybody else's requests. The place is
-        // held until the computing ends, which no deadline interrupts.
-        let verified = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            verification.run(&secret)
-        });
-        Ok(verified.await?)
+        let places = Arc::clone(&self.verifying);
+        self.taped("secret.verify", &(handle.rep(), phc), async move {
+            let place = places.acquire_owned().await?;
+            // Off the executor's threads: twenty milliseconds of pure computing would hold up everybody else's requests. The place is
+            // held until the computing ends, which no deadline interrupts.
+            let verified = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                verification.run(&secret)
+            });
+            Ok(verified.await?)
+        })
+        .await
     }
 
     async fn drop(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<()> {

@@ -17,6 +17,7 @@
 //! | memory or table grown too far | `MemoryLimit` |
 //! | host calls, secret verifications, handles | `HostCallLimit` |
 //! | no free instance | `Unavailable` |
+//! | a call that a record has no answer for, where a decision is made again | `Undetermined` |
 //! | an answer that breaks the contract, or is too large | `InvalidAnswer` |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -34,8 +35,10 @@ mod plugin;
 mod sandbox;
 mod secret;
 mod state;
+mod tape;
 mod verify;
 
+pub use call::ENGINE;
 pub use error::LoadError;
 pub use hook::{
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
@@ -43,3 +46,4 @@ pub use hook::{
 pub use host::{Capacity, PluginHost, StartError};
 pub use limits::Limits;
 pub use plugin::{Plugin, Terms};
+pub use tape::Recording;

@@ -10,6 +10,7 @@ use crate::error::LoadError;
 use crate::host::PluginHost;
 use crate::plugin::Plugin;
 use crate::sandbox;
+use crate::tape::sha256;
 
 /// The package of the contract.
 const PACKAGE: &str = "lanyard:policy/";
@@ -27,6 +28,7 @@ impl PluginHost {
             });
         }
         recognise(&bytes)?;
+        let sha256 = sha256(&bytes);
         let component = self.compile(bytes).await?;
         let capabilities = self.capabilities(&component)?;
         let pre =
@@ -36,7 +38,7 @@ impl PluginHost {
                     detail: format!("{error:#}"),
                 })?;
         let exports = self.exports(&component)?;
-        Ok(Plugin::new(self, pre, capabilities, exports))
+        Ok(Plugin::new(self, pre, capabilities, exports, sha256))
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use lanyard_policy::{Capability, Decision, HookPoint};
+use lanyard_policy::{AnyHook, Capability, Decision, HookPoint};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
@@ -18,6 +18,7 @@ use crate::hook::{
 use crate::host::PluginHost;
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
+use crate::tape::{Recording, sha256};
 
 /// A binding without settings.
 const NO_SETTINGS: &str = "{}";
@@ -33,6 +34,8 @@ pub struct Terms {
     pub capabilities: BTreeSet<Capability>,
     /// What one call may use up.
     pub limits: Limits,
+    /// How much of the host's answers is kept.
+    pub recording: Recording,
 }
 
 impl Terms {
@@ -43,6 +46,7 @@ impl Terms {
             settings: NO_SETTINGS.to_owned(),
             capabilities: BTreeSet::from(Capability::ALL),
             limits: Limits::default(),
+            recording: Recording::default(),
         }
     }
 }
@@ -54,6 +58,7 @@ pub struct Plugin {
     pre: InstancePre<CallState>,
     capabilities: BTreeSet<Capability>,
     exports: BTreeSet<String>,
+    sha256: Arc<str>,
     verifying: Arc<Semaphore>,
     /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
     room: usize,
@@ -65,12 +70,14 @@ impl Plugin {
         pre: InstancePre<CallState>,
         capabilities: BTreeSet<Capability>,
         exports: BTreeSet<String>,
+        sha256: String,
     ) -> Self {
         Self {
             engine: host.engine.clone(),
             pre,
             capabilities,
             exports,
+            sha256: Arc::from(sha256),
             verifying: Arc::clone(&host.verifications),
             room: host.capacity.memory_bytes,
         }
@@ -141,6 +148,24 @@ impl Plugin {
         self.bind::<EventHook>(terms).await.map(WasmEventSink::new)
     }
 
+    /// Binds it at a hook point that is known only when it runs.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub async fn bind_at(&self, point: HookPoint, terms: Terms) -> Result<AnyHook, LoadError> {
+        Ok(match point {
+            HookPoint::Directory => AnyHook::Directory(Arc::new(self.directory(terms).await?)),
+            HookPoint::EnrollmentApproval => {
+                AnyHook::EnrollmentApproval(Arc::new(self.enrollment_approval(terms).await?))
+            }
+            HookPoint::RaApproval => AnyHook::RaApproval(Arc::new(self.ra_approval(terms).await?)),
+            HookPoint::CommandSelection => {
+                AnyHook::CommandSelection(Arc::new(self.command_selection(terms).await?))
+            }
+            HookPoint::Event => AnyHook::Event(Arc::new(self.event_sink(terms).await?)),
+        })
+    }
+
     /// Everything that would otherwise be found in production: grants, memory, settings, types, a start that fails.
     async fn bind<H: Hook>(&self, terms: Terms) -> Result<Callable<H>, LoadError> {
         let answered: Vec<&str> = self.hooks().map(HookPoint::as_str).collect();
@@ -166,7 +191,10 @@ impl Plugin {
         }
         let bound = Arc::new(Bound {
             name: Arc::from(terms.name),
+            settings_sha256: sha256(terms.settings.as_bytes()),
             settings: Arc::from(terms.settings),
+            plugin_sha256: Arc::clone(&self.sha256),
+            recording: terms.recording,
             turns: Semaphore::new(terms.limits.concurrent_calls),
             limits: Arc::new(terms.limits),
             verifying: Arc::clone(&self.verifying),

@@ -10,12 +10,18 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::limits::{Ceiling, Limits};
 use crate::log::Log;
 use crate::sandbox;
+use crate::tape::{Recording, Taping};
 
 /// A plugin under the name, the settings and the limits of its binding.
 pub(crate) struct Bound {
     pub(crate) name: Arc<str>,
     /// A JSON object.
     pub(crate) settings: Arc<str>,
+    /// SHA-256 of the settings.
+    pub(crate) settings_sha256: String,
+    /// SHA-256 of the component.
+    pub(crate) plugin_sha256: Arc<str>,
+    pub(crate) recording: Recording,
     pub(crate) limits: Arc<Limits>,
     /// Places for calls under way.
     pub(crate) turns: Semaphore,
@@ -30,6 +36,7 @@ pub(crate) struct CallState {
     pub(crate) ceiling: Ceiling,
     pub(crate) log: Arc<Log>,
     limits: Arc<Limits>,
+    pub(crate) taping: Taping,
     host_calls: u64,
     verifications: u64,
     /// A JSON object.
@@ -54,6 +61,7 @@ impl CallState {
             ceiling: Ceiling::new(limits),
             log,
             limits: Arc::clone(limits),
+            taping: Taping::new(bound.recording, decision.meter.tape().cloned()),
             host_calls: 0,
             verifications: 0,
             settings: Arc::clone(&bound.settings),

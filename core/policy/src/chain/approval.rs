@@ -1,6 +1,6 @@
 //! The rule for approvals: any deny, else any pending, else allow on all terms together.
 
-use super::{Binding, ChainFailure, Decided, Opinion};
+use super::{Binding, ChainFailure, Decided, FailureSide, Opinion};
 use crate::{
     Allowance, Approval, ChallengeOutcome, Conflict, EnrollmentApproval, EnrollmentQuestion,
     EnrollmentVerdict, Purpose, RaApproval, RaQuestion, RaVerdict, Reason,
@@ -28,8 +28,13 @@ impl EnrollmentChain {
     ) -> Result<Decided<EnrollmentVerdict>, ChainFailure> {
         let mut terms = Terms::new(Allowance::default());
         for binding in &self.bindings {
-            let answer = binding.hook.decide(question.clone()).await;
-            let verdict = answer.map_err(ChainFailure::of(binding))?;
+            let verdict = match binding.hook.decide(question.clone()).await {
+                Err(failure) if binding.on_failure == FailureSide::Pass => {
+                    terms.passed_over.push(ChainFailure::of(binding)(failure));
+                    continue;
+                }
+                answer => answer.map_err(ChainFailure::of(binding))?,
+            };
             let vote = match verdict.clone() {
                 EnrollmentVerdict::Allow(allowance) => Vote::Yes(allowance),
                 EnrollmentVerdict::Deny(reason) => Vote::No(reason),
@@ -69,6 +74,7 @@ impl RaChain {
             return Ok(Decided {
                 verdict: challenge_alone(&question),
                 opinions: Vec::new(),
+                passed_over: Vec::new(),
             });
         }
         let mut terms = Terms::new(Approval::default());
@@ -117,6 +123,7 @@ struct Terms<T, V> {
     /// Terms of those that allowed before one asked to wait: a conflict denies even then.
     agreed: T,
     opinions: Vec<Opinion<V>>,
+    passed_over: Vec<ChainFailure>,
 }
 
 impl<T: Clone, V> Terms<T, V> {
@@ -125,6 +132,7 @@ impl<T: Clone, V> Terms<T, V> {
             vote: Vote::Yes(unconditional.clone()),
             agreed: unconditional,
             opinions: Vec::new(),
+            passed_over: Vec::new(),
         }
     }
 
@@ -172,6 +180,7 @@ impl<T: Clone, V> Terms<T, V> {
         Decided {
             verdict: into_verdict(self.vote),
             opinions: self.opinions,
+            passed_over: self.passed_over,
         }
     }
 }

@@ -36,12 +36,14 @@ impl DirectoryChain {
                 return Ok(Decided {
                     verdict: step,
                     opinions,
+                    passed_over: Vec::new(),
                 });
             }
         }
         Ok(Decided {
             verdict: Step::Abstain,
             opinions,
+            passed_over: Vec::new(),
         })
     }
 
@@ -65,6 +67,7 @@ impl DirectoryChain {
                 binding: binding.to_owned(),
                 verdict: step,
             }],
+            passed_over: Vec::new(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The rule for command selection: the first answer that is not abstain.
 
-use super::{Binding, ChainFailure, Decided, Opinion};
+use super::{Binding, ChainFailure, Decided, FailureSide, Opinion};
 use crate::{CommandSelection, HookFailure, SelectionQuestion, SelectionVerdict};
 
 /// Command selections: the first answer that is not abstain counts.
@@ -29,22 +29,32 @@ impl SelectionChain {
         question: SelectionQuestion,
     ) -> Result<Decided<SelectionVerdict>, ChainFailure> {
         let mut opinions = Vec::new();
+        let mut passed_over = Vec::new();
         for binding in &self.bindings {
             let answer = binding.hook.select(question.clone()).await;
-            let verdict = answer
-                .and_then(|verdict| checked_selection(&question, verdict))
-                .map_err(ChainFailure::of(binding))?;
+            let verdict = match answer.and_then(|verdict| checked_selection(&question, verdict)) {
+                Err(failure) if binding.on_failure == FailureSide::Pass => {
+                    passed_over.push(ChainFailure::of(binding)(failure));
+                    continue;
+                }
+                answer => answer.map_err(ChainFailure::of(binding))?,
+            };
             opinions.push(Opinion {
                 binding: binding.name.clone(),
                 verdict: verdict.clone(),
             });
             if verdict != SelectionVerdict::Abstain {
-                return Ok(Decided { verdict, opinions });
+                return Ok(Decided {
+                    verdict,
+                    opinions,
+                    passed_over,
+                });
             }
         }
         Ok(Decided {
             verdict: SelectionVerdict::Abstain,
             opinions,
+            passed_over,
         })
     }
 }

@@ -199,6 +199,37 @@ pub(super) enum DecisionsAction {
         /// The decision's id
         id: String,
     },
+    /// Write a decision, what the host answered and the plugins that made it to standard output, as JSON: all it takes to replay it. It holds what
+    /// directories say of persons
+    Export {
+        /// The decision's id
+        id: String,
+    },
+    /// Make a decision again in this process, with what the host answered then; fails if anything is different
+    Replay {
+        /// The decision's id
+        #[arg(required_unless_present = "from")]
+        id: Option<String>,
+        /// A file that `export` wrote, instead: no server is needed
+        #[arg(long, value_name = "FILE", conflicts_with = "id")]
+        from: Option<PathBuf>,
+    },
+}
+
+/// A plugin tried against what was decided.
+#[derive(clap::Args)]
+pub(super) struct Trial {
+    /// The component
+    pub(super) file: PathBuf,
+    /// The hook point whose decisions are made again
+    #[arg(long)]
+    pub(super) hook: String,
+    /// How far back: 7d, 12h, 30m
+    #[arg(long, value_name = "DURATION", default_value = "7d")]
+    pub(super) since: String,
+    /// In the place of this binding, where several answered
+    #[arg(long, value_name = "NAME")]
+    pub(super) binding: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -219,6 +250,8 @@ pub(super) enum PluginAction {
         #[arg(long, value_name = "CAPABILITY")]
         grant: Vec<String>,
     },
+    /// List the recorded decisions that would have been others with this component, and those that nobody can tell
+    Shadow(Trial),
 }
 
 #[derive(Subcommand)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod client;
 mod command;
+mod decisions;
 mod plugin;
 mod policy;
 mod show;
@@ -13,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use arguments::{Arguments, CommandAction, DecisionsAction, DeviceAction, Task, UserAction};
+use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
 use clap::Parser as _;
 use client::Client;
 use qrcode::render::unicode::Dense1x2;
@@ -22,6 +23,8 @@ use serde_json::{Value, json};
 use crate::{init::Init, serve};
 
 type Outcome = Result<(), Box<dyn Error>>;
+/// A client, for those who turn out to need one.
+type Connect<'a> = &'a dyn Fn() -> Result<Client, Box<dyn Error>>;
 
 /// Runs the command that was asked for. Errors go to standard error, with everything that led to them.
 #[must_use]
@@ -52,7 +55,7 @@ fn fail(error: &(dyn Error + 'static)) -> ExitCode {
 }
 
 async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
-    let client = || Client::new(&data);
+    let client: Connect<'_> = &|| Client::new(&data);
     match task {
         Task::Init {
             name,
@@ -83,8 +86,8 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::User { action } => user(&client()?, action, json).await,
         Task::Device { action } => device(&client()?, action, json).await,
         Task::Command { action } => command(&client()?, action, json).await,
-        Task::Decisions { action } => decisions(&client()?, action, json).await,
-        Task::Plugin { action } => plugin::run(action, json).await,
+        Task::Decisions { action } => decisions::run(client, action, json).await,
+        Task::Plugin { action } => plugin::run(client, action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
         Task::Push { device } => {
             client()?
@@ -216,37 +219,6 @@ async fn command(client: &Client, action: CommandAction, json_output: bool) -> O
                 .send("DELETE", &path(&["commands", &uuid]), Vec::new())
                 .await?;
             print(&format!("{uuid} will not be sent."))
-        }
-    }
-}
-
-async fn decisions(client: &Client, action: DecisionsAction, json_output: bool) -> Outcome {
-    match action {
-        DecisionsAction::List { hook, about } => {
-            let mut target = path(&["decisions"]);
-            let filters = [("hook", hook), ("about", about)];
-            let filters = filters
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value?)));
-            for (n, (key, value)) in filters.enumerate() {
-                let value = &path(&[&value])["/api/v1/".len()..];
-                let before = if n == 0 { '?' } else { '&' };
-                target.push_str(&format!("{before}{key}={value}"));
-            }
-            let answer = client.get(&target).await?;
-            if json_output {
-                print_json(&answer["decisions"])
-            } else {
-                print(&show::decisions(&answer["decisions"]))
-            }
-        }
-        DecisionsAction::Show { id } => {
-            let decision = client.get(&path(&["decisions", &id])).await?;
-            if json_output {
-                print_json(&decision)
-            } else {
-                print(&show::decision(&decision))
-            }
         }
     }
 }

@@ -7,10 +7,11 @@ use lanyard_policy::{Capability, HookPoint};
 use lanyard_wasm::{Capacity, LoadError, Plugin, PluginHost, Terms};
 use serde_json::{Value, json};
 
-use super::{Outcome, arguments::PluginAction, print, print_json};
+use super::{Connect, Outcome, arguments::PluginAction, decisions, print, print_json};
 
-pub(super) async fn run(action: PluginAction, json_output: bool) -> Outcome {
+pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: bool) -> Outcome {
     match action {
+        PluginAction::Shadow(trial) => decisions::shadow(&client()?, trial, json_output).await,
         PluginAction::Inspect { file } => {
             let (plugin, facts) = load(&file).await?;
             if json_output {
@@ -49,7 +50,8 @@ pub(super) async fn run(action: PluginAction, json_output: bool) -> Outcome {
             };
             let (plugin, mut facts) = load(&file).await?;
             for hook in plugin.hooks() {
-                bind(&plugin, hook, terms.clone())
+                plugin
+                    .bind_at(hook, terms.clone())
                     .await
                     .map_err(|error| Refused(file.display().to_string(), hook, error))?;
             }
@@ -95,16 +97,6 @@ async fn load(file: &Path) -> Result<(Plugin, Value), Box<dyn Error>> {
         "takes_settings": plugin.takes_settings(),
     });
     Ok((plugin, facts))
-}
-
-async fn bind(plugin: &Plugin, hook: HookPoint, terms: Terms) -> Result<(), LoadError> {
-    match hook {
-        HookPoint::Directory => plugin.directory(terms).await.map(drop),
-        HookPoint::EnrollmentApproval => plugin.enrollment_approval(terms).await.map(drop),
-        HookPoint::RaApproval => plugin.ra_approval(terms).await.map(drop),
-        HookPoint::CommandSelection => plugin.command_selection(terms).await.map(drop),
-        HookPoint::Event => plugin.event_sink(terms).await.map(drop),
-    }
 }
 
 fn capability(name: &str) -> Result<Capability, String> {

@@ -275,7 +275,7 @@ pub(super) fn steers(character: char) -> bool {
 }
 
 /// What devices say about themselves goes to a terminal: what would steer it does not.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text
             .chars()

@@ -12,8 +12,8 @@ use axum::{
 };
 use lanyard_engine::{CommandRefused, Engine};
 use lanyard_mdm::document::{self, Limits};
-use lanyard_policy::{HookPoint, Secret};
-use lanyard_store::{CommandSummary, DecisionRecord, Enrollment, User};
+use lanyard_policy::Secret;
+use lanyard_store::{CommandSummary, Enrollment, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -36,8 +36,6 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .route("/devices/{id}", get(device).delete(release_device))
         .route("/devices/{id}/commands", get(commands).post(send_command))
         .route("/devices/{id}/push", post(push))
-        .route("/decisions", get(decisions))
-        .route("/decisions/{id}", get(decision))
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -45,6 +43,10 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .nest("/api/v1", api)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engine.clone())
+        .nest(
+            "/api/v1/decisions",
+            super::decisions::router(engine.clone(), policies.clone()),
+        )
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 
@@ -230,50 +232,6 @@ async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<St
     Ok(StatusCode::ACCEPTED)
 }
 
-#[derive(Deserialize)]
-struct Which {
-    hook: Option<HookPoint>,
-    about: Option<String>,
-    limit: Option<u64>,
-}
-
-async fn decisions(
-    State(engine): State<Engine>,
-    Query(which): Query<Which>,
-) -> Result<Json<Value>, Failure> {
-    let limit = which.limit.unwrap_or(PAGE);
-    let records = engine
-        .decisions(which.hook, which.about.as_deref(), limit)
-        .await?;
-    let shown: Vec<Value> = records.iter().map(decision_json).collect();
-    Ok(Json(json!({ "decisions": shown })))
-}
-
-async fn decision(
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    match engine.decision(&id).await? {
-        Some(record) => Ok(Json(decision_json(&record))),
-        None => Err(Failure::unknown(&format!("there is no decision {id}"))),
-    }
-}
-
-fn decision_json(record: &DecisionRecord) -> Value {
-    json!({
-        "id": record.id,
-        "hook": record.hook,
-        "at": seconds(record.at),
-        "about": record.subject,
-        "certificate_serial": record.serial,
-        "policy": record.policy,
-        "question": record.question,
-        "opinions": record.opinions,
-        "outcome": record.outcome,
-        "used": record.used,
-    })
-}
-
 /// Prometheus' text format.
 async fn metrics(State(engine): State<Engine>) -> Response {
     let text = format!(
@@ -341,7 +299,7 @@ fn command_json(command: &CommandSummary) -> Value {
 }
 
 /// Seconds since 1970.
-fn seconds(time: SystemTime) -> impl Serialize {
+pub(super) fn seconds(time: SystemTime) -> impl Serialize {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }

@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use lanyard_policy::{Capability, Ceiling, HookPoint};
-use lanyard_wasm::{Limits, Terms};
+use lanyard_policy::{Capability, Ceiling, FailureSide, HookPoint};
+use lanyard_wasm::{Limits, Recording, Terms};
 use serde::{Deserialize, Serialize};
 
 /// `policy.toml`.
@@ -38,15 +38,46 @@ pub(crate) struct BindingDocument {
     #[serde(default)]
     pub(crate) grants: BTreeSet<Capability>,
     /// The commands that it may issue.
-    #[serde(default, skip_serializing_if = "is_default_ceiling")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) commands: Ceiling,
+    /// Whether its answers count.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) mode: Mode,
+    /// What its failure means.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) on_failure: FailureSide,
+    /// How much of what the host answers it is kept with its decisions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) record: Record,
     /// What one call may use up, where that is not the default.
-    #[serde(default, skip_serializing_if = "LimitsDocument::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) limits: LimitsDocument,
 }
 
-fn is_default_ceiling(ceiling: &Ceiling) -> bool {
-    *ceiling == Ceiling::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// `mode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Mode {
+    /// It decides.
+    #[default]
+    Enforce,
+    /// It is asked beside those that decide, what it says is recorded, and nothing comes of it. It reaches nothing outside.
+    Shadow,
+}
+
+/// `record`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Record {
+    /// The answers, sealed: its decisions can be made again.
+    #[default]
+    Full,
+    /// Their digests.
+    Digest,
 }
 
 /// `[binding.limits]`
@@ -66,10 +97,6 @@ pub(crate) struct LimitsDocument {
 }
 
 impl LimitsDocument {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
     fn limits(&self) -> Limits {
         let default = Limits::default();
         Limits {
@@ -97,6 +124,10 @@ impl BindingDocument {
             settings: serde_json::Value::Object(self.settings.clone()).to_string(),
             capabilities: self.grants.clone(),
             limits: self.limits.limits(),
+            recording: match self.record {
+                Record::Full => Recording::Full,
+                Record::Digest => Recording::Digest,
+            },
         }
     }
 
@@ -177,6 +208,18 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
             granted(&after.commands),
             granted(&before.commands)
         ));
+    }
+    if before.mode != after.mode {
+        changes.push(match after.mode {
+            Mode::Enforce => "decides, and was on trial before".to_owned(),
+            Mode::Shadow => "is on trial, and decided before".to_owned(),
+        });
+    }
+    if before.on_failure != after.on_failure {
+        changes.push("what its failure means".to_owned());
+    }
+    if before.record != after.record {
+        changes.push("what is recorded".to_owned());
     }
     if before.limits != after.limits {
         changes.push("limits".to_owned());

@@ -6,18 +6,19 @@ use std::{
     time::SystemTime,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_commands::Facts;
-use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
+use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers, Shadow};
 use lanyard_pki::Digest;
 use lanyard_policy::{
-    Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
-    EnrollmentChain, EventSink, HookPoint, RaApproval, RaChain, SelectionChain,
+    AnyHook, Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
+    EnrollmentChain, EventSink, FailureSide, HookPoint, RaApproval, RaChain, SelectionChain,
 };
-use lanyard_store::{NewPlugin, PolicyRevision, Store, StoreError};
+use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError};
 use lanyard_wasm::{LoadError, Plugin, PluginHost};
 use tokio::sync::Mutex;
 
-use super::{BindingDocument, Document};
+use super::{BindingDocument, Document, Recorded, document::Mode, recorded::ReplayError};
 
 /// A policy is not applied; the one before stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -192,6 +193,40 @@ impl Policies {
         }
     }
 
+    /// A decision with what was bound when it was made.
+    ///
+    /// # Errors
+    /// [`ReplayError`]
+    pub(crate) async fn recorded(&self, record: DecisionRecord) -> Result<Recorded, ReplayError> {
+        let revision = match record.policy {
+            Some(number) => self.0.store.find_policy(number).await?,
+            None => None,
+        };
+        let document = match &revision {
+            Some(revision) => serde_json::from_value(revision.document.clone())?,
+            None => Document::default(),
+        };
+        Recorded::new(record, document.bindings)
+    }
+
+    /// Puts the components beside a decision that they made.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub(crate) async fn add_components(&self, recorded: &mut Recorded) -> Result<(), StoreError> {
+        for sha256 in recorded
+            .bindings
+            .iter()
+            .filter_map(|each| each.sha256.as_ref())
+        {
+            if let Some(component) = self.0.store.find_plugin(sha256).await? {
+                let encoded = STANDARD.encode(component);
+                recorded.components.insert(sha256.clone(), encoded);
+            }
+        }
+        Ok(())
+    }
+
     async fn bind(
         &self,
         document: &Document,
@@ -200,6 +235,7 @@ impl Policies {
     ) -> Result<Hooks, PolicyRefused> {
         check_names(document)?;
         check_commands(document)?;
+        check_failure_sides(document)?;
         let mut needed = HashMap::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
@@ -218,10 +254,8 @@ impl Policies {
                     loaded.map_err(|error| not_bound(binding, error))?
                 }
             };
-            bound
-                .add(binding, &plugin)
-                .await
-                .map_err(|error| not_bound(binding, error))?;
+            let hook = plugin.bind_at(binding.hook, binding.terms()).await;
+            bound.add(binding, hook.map_err(|error| not_bound(binding, error))?);
             needed.insert(digest.to_owned(), plugin);
         }
         *compiled = needed;
@@ -235,6 +269,7 @@ impl Policies {
             ra: RaChain::new(bound.certificates),
             selection: SelectionChain::new(bound.selections),
             events: bound.events,
+            shadows: bound.shadows,
             revision: None,
             ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
                 let by = (binding.hook, binding.name.clone());
@@ -252,34 +287,28 @@ struct Bound {
     certificates: Vec<Binding<dyn RaApproval>>,
     selections: Vec<Binding<dyn CommandSelection>>,
     events: Vec<Binding<dyn EventSink>>,
+    shadows: Vec<Shadow>,
 }
 
 impl Bound {
-    async fn add(&mut self, binding: &BindingDocument, plugin: &Plugin) -> Result<(), LoadError> {
-        let (name, terms) = (binding.name.clone(), binding.terms());
-        match binding.hook {
-            HookPoint::Directory => {
-                let hook = Arc::new(plugin.directory(terms).await?);
-                self.directories.push(Binding::new(name, hook));
-            }
-            HookPoint::EnrollmentApproval => {
-                let hook = Arc::new(plugin.enrollment_approval(terms).await?);
-                self.enrollments.push(Binding::new(name, hook));
-            }
-            HookPoint::RaApproval => {
-                let hook = Arc::new(plugin.ra_approval(terms).await?);
-                self.certificates.push(Binding::new(name, hook));
-            }
-            HookPoint::CommandSelection => {
-                let hook = Arc::new(plugin.command_selection(terms).await?);
-                self.selections.push(Binding::new(name, hook));
-            }
-            HookPoint::Event => {
-                let hook = Arc::new(plugin.event_sink(terms).await?);
-                self.events.push(Binding::new(name, hook));
-            }
+    fn add(&mut self, binding: &BindingDocument, hook: AnyHook) {
+        let name = binding.name.clone();
+        if binding.mode == Mode::Shadow {
+            self.shadows.push(Shadow { name, hook });
+            return;
         }
-        Ok(())
+        let side = binding.on_failure;
+        match hook {
+            AnyHook::Directory(hook) => self.directories.push(Binding::new(name, hook)),
+            AnyHook::EnrollmentApproval(hook) => {
+                (self.enrollments).push(Binding::new(name, hook).failing(side));
+            }
+            AnyHook::RaApproval(hook) => self.certificates.push(Binding::new(name, hook)),
+            AnyHook::CommandSelection(hook) => {
+                (self.selections).push(Binding::new(name, hook).failing(side));
+            }
+            AnyHook::Event(hook) => self.events.push(Binding::new(name, hook)),
+        }
     }
 }
 
@@ -332,6 +361,21 @@ fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
         }
     }
     Ok(())
+}
+
+/// Authentication and the issuance of certificates fail closed, and an event is told again: there is no other side to choose.
+fn check_failure_sides(document: &Document) -> Result<(), PolicyRefused> {
+    let has_sides = [HookPoint::EnrollmentApproval, HookPoint::CommandSelection];
+    let mut bindings = document.bindings.iter();
+    match bindings.find(|binding| {
+        binding.on_failure == FailureSide::Pass && !has_sides.contains(&binding.hook)
+    }) {
+        Some(binding) => Err(refused(
+            binding,
+            "only enrollment-approval and command-selection can pass over a binding that fails",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {

@@ -16,6 +16,9 @@ pub(crate) struct Model {
     pub(crate) opinions: Json,
     pub(crate) outcome: Json,
     pub(crate) used: Json,
+    /// Sealed: it holds what directories say of persons.
+    pub(crate) tape: Option<Vec<u8>>,
+    pub(crate) beside: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

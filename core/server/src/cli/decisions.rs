@@ -1,0 +1,173 @@
+//! `lanyard decisions`, and `lanyard plugin shadow`: what was decided, and what would be decided again. Plugins run in this process,
+//! and reach nothing but the record.
+
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use lanyard_wasm::{Capacity, PluginHost};
+use serde_json::{Value, json};
+
+use super::{
+    Connect, Outcome,
+    arguments::{DecisionsAction, Trial},
+    client::Client,
+    path, print, print_json, show,
+};
+use crate::policy::{Recorded, Replayed, Trial as Tried};
+
+pub(super) async fn run(
+    client: Connect<'_>,
+    action: DecisionsAction,
+    json_output: bool,
+) -> Outcome {
+    match action {
+        DecisionsAction::List { hook, about } => {
+            let target = query(&["decisions"], &[("hook", hook), ("about", about)]);
+            let answer = client()?.get(&target).await?;
+            if json_output {
+                print_json(&answer["decisions"])
+            } else {
+                print(&show::decisions(&answer["decisions"]))
+            }
+        }
+        DecisionsAction::Show { id } => {
+            let decision = client()?.get(&path(&["decisions", &id])).await?;
+            if json_output {
+                print_json(&decision)
+            } else {
+                print(&show::decision(&decision))
+            }
+        }
+        DecisionsAction::Export { id } => print_json(
+            &client()?
+                .get(&path(&["decisions", &id, "recorded"]))
+                .await?,
+        ),
+        DecisionsAction::Replay { id, from } => {
+            let recorded = match (id, from) {
+                (_, Some(file)) => {
+                    let shown = file.display();
+                    let text = fs::read(&file).map_err(|error| format!("{shown}: {error}"))?;
+                    serde_json::from_slice(&text).map_err(|error| format!("{shown}: {error}"))?
+                }
+                (id, None) => {
+                    let id = id.unwrap_or_default();
+                    client()?
+                        .get(&path(&["decisions", &id, "recorded"]))
+                        .await?
+                }
+            };
+            let recorded: Recorded = serde_json::from_value(recorded)?;
+            let host = PluginHost::new(Capacity::default())?;
+            report(&recorded.replay(&host).await?, &recorded, json_output)
+        }
+    }
+}
+
+fn report(replayed: &[Replayed], recorded: &Recorded, json_output: bool) -> Outcome {
+    let id = &recorded.id;
+    if json_output {
+        print_json(&json!({ "decision": id, "plugins": replayed }))?;
+    } else {
+        for part in replayed {
+            let cost = format!("fuel {}, host calls {}", part.fuel, part.host_calls);
+            match part.differences.as_slice() {
+                [] => print(&format!("{}: the same verdict; {cost}", part.binding))?,
+                differences => {
+                    print(&format!("{}: different; {cost}", part.binding))?;
+                    for difference in differences {
+                        print(&format!("  {}", show::text(&difference.as_str().into())))?;
+                    }
+                }
+            }
+        }
+    }
+    if replayed.iter().all(|part| part.differences.is_empty()) {
+        Ok(())
+    } else {
+        Err(format!("decision {id} is not made again as it was").into())
+    }
+}
+
+/// Tries a plugin against what was decided.
+pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> Outcome {
+    let Trial {
+        file,
+        hook,
+        since,
+        binding,
+    } = trial;
+    let since = humantime::parse_duration(&since)
+        .map_err(|error| format!("--since {since}: {error}; write 7d, 12h or 30m"))?;
+    let since = SystemTime::now()
+        .checked_sub(since)
+        .and_then(|since| since.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    let component = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let host = PluginHost::new(Capacity::default())?;
+    let plugin = host.load(component).await?;
+    let (mut same, mut others) = (0_u64, Vec::new());
+    let mut after = None;
+    loop {
+        let page = client
+            .get(&query(
+                &["decisions", "recorded"],
+                &[
+                    ("hook", Some(hook.clone())),
+                    ("since", Some(since.as_secs().to_string())),
+                    ("after", after),
+                ],
+            ))
+            .await?;
+        for recorded in page["recorded"].as_array().into_iter().flatten() {
+            let recorded: Recorded = serde_json::from_value(recorded.clone())?;
+            match recorded.try_out(&plugin, binding.as_deref()).await? {
+                Tried::Same => same += 1,
+                other => others.push((recorded.id, other)),
+            }
+        }
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    if json_output {
+        let others: Vec<Value> = others
+            .iter()
+            .map(|(id, other)| json!({ "decision": id, "trial": other }))
+            .collect();
+        return print_json(&json!({ "same": same, "others": others }));
+    }
+    for (id, other) in &others {
+        let line = match other {
+            Tried::Same => continue,
+            Tried::Changed { before, after } => format!("{id}  would be {after}, was {before}"),
+            Tried::Undetermined { needs } => format!("{id}  undetermined: needs {needs}"),
+        };
+        print(&show::text(&line.into()))?;
+    }
+    let undetermined = others
+        .iter()
+        .filter(|(_, other)| matches!(other, Tried::Undetermined { .. }))
+        .count();
+    print(&format!(
+        "{same} the same, {} changed, {undetermined} undetermined",
+        others.len() - undetermined
+    ))
+}
+
+/// A path with those of the filters that are set.
+fn query(segments: &[&str], filters: &[(&str, Option<String>)]) -> String {
+    let mut target = path(segments);
+    let mut before = '?';
+    for (key, value) in filters {
+        if let Some(value) = value {
+            let value = &path(&[value])["/api/v1/".len()..];
+            target.push_str(&format!("{before}{key}={value}"));
+            before = '&';
+        }
+    }
+    target
+}

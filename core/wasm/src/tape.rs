@@ -1,0 +1,81 @@
+//! Between a plugin and what answers it from outside: every such answer is written down, and a decision that is made again gets its
+//! answers from what was written down.
+
+use lanyard_policy::{HookFailure, HostCall, Tape};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::state::CallState;
+
+/// How much of the host's answers a record keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recording {
+    /// The answers themselves: the decision can be made again.
+    #[default]
+    Full,
+    /// Their digests: it can be seen whether an answer was another, and not what it was.
+    Digest,
+}
+
+/// The calls of one call's plugin, and where their answers come from.
+pub(crate) struct Taping {
+    pub(crate) made: Vec<HostCall>,
+    recording: Recording,
+    replaying: Option<Tape>,
+}
+
+impl Taping {
+    pub(crate) fn new(recording: Recording, replaying: Option<Tape>) -> Self {
+        Self {
+            made: Vec::new(),
+            recording,
+            replaying,
+        }
+    }
+}
+
+impl CallState {
+    /// The answer to one call: that of the record, if the decision is made again; else that of `perform`, which is written down.
+    ///
+    /// A secret among the arguments is named by its handle and never by its text.
+    pub(crate) async fn taped<A: Serialize + DeserializeOwned>(
+        &mut self,
+        function: &str,
+        arguments: &impl Serialize,
+        perform: impl Future<Output = wasmtime::Result<A>>,
+    ) -> wasmtime::Result<A> {
+        let arguments = sha256(&serde_json::to_vec(arguments)?);
+        let undetermined = || {
+            wasmtime::Error::new(HookFailure::Undetermined {
+                needs: function.to_owned(),
+            })
+        };
+        let Some(tape) = &self.taping.replaying else {
+            let answer = perform.await?;
+            let written = serde_json::to_string(&answer)?;
+            self.taping.made.push(HostCall {
+                function: function.to_owned(),
+                arguments,
+                answer_sha256: sha256(written.as_bytes()),
+                answer: (self.taping.recording == Recording::Full).then_some(written),
+            });
+            return Ok(answer);
+        };
+        let recorded = tape.play(function, &arguments).ok_or_else(undetermined)?;
+        let answer = recorded.answer.as_deref().ok_or_else(undetermined)?;
+        // Whoever altered the record made it another one: its digest is that of what is answered now.
+        let answer_sha256 = sha256(answer.as_bytes());
+        let read = serde_json::from_str(answer).map_err(|_| undetermined())?;
+        self.taping.made.push(HostCall {
+            answer_sha256,
+            ..recorded
+        });
+        Ok(read)
+    }
+}
+
+/// As records write it: 64 lower-case hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
