@@ -6,6 +6,7 @@ mod administration;
 mod architecture;
 mod browser;
 mod commands;
+mod decisions;
 mod enrollment;
 mod examples;
 mod first_plugin;

@@ -227,6 +227,9 @@ pub(super) struct Trial {
     /// How far back: 7d, 12h, 30m
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     pub(super) since: String,
+    /// With these settings, a JSON object, in the place of those of the time
+    #[arg(long, value_name = "JSON")]
+    pub(super) settings: Option<String>,
     /// In the place of this binding, where several answered
     #[arg(long, value_name = "NAME")]
     pub(super) binding: Option<String>,

@@ -66,28 +66,37 @@ pub(super) async fn run(
     }
 }
 
+/// Says that all is as it was; what is not makes the command fail.
 fn report(replayed: &[Replayed], recorded: &Recorded, json_output: bool) -> Outcome {
-    let id = &recorded.id;
     if json_output {
-        print_json(&json!({ "decision": id, "plugins": replayed }))?;
-    } else {
-        for part in replayed {
-            let cost = format!("fuel {}, host calls {}", part.fuel, part.host_calls);
-            match part.differences.as_slice() {
-                [] => print(&format!("{}: the same verdict; {cost}", part.binding))?,
-                differences => {
-                    print(&format!("{}: different; {cost}", part.binding))?;
-                    for difference in differences {
-                        print(&format!("  {}", show::text(&difference.as_str().into())))?;
-                    }
-                }
-            }
+        print_json(&json!({ "decision": recorded.id, "plugins": replayed }))?;
+    }
+    let mut different = String::new();
+    for part in replayed {
+        let Replayed {
+            binding,
+            differences,
+            fuel,
+            host_calls,
+        } = part;
+        if differences.is_empty() && !json_output {
+            print(&format!(
+                "{binding}: the same verdict; fuel {fuel}, host calls {host_calls}"
+            ))?;
+        }
+        for difference in differences {
+            let difference = show::text(&difference.as_str().into());
+            different.push_str(&format!("\n  {binding}: {difference}"));
         }
     }
-    if replayed.iter().all(|part| part.differences.is_empty()) {
+    if different.is_empty() {
         Ok(())
     } else {
-        Err(format!("decision {id} is not made again as it was").into())
+        Err(format!(
+            "decision {} is not made again as it was{different}",
+            recorded.id
+        )
+        .into())
     }
 }
 
@@ -97,6 +106,7 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
         file,
         hook,
         since,
+        settings,
         binding,
     } = trial;
     let since = humantime::parse_duration(&since)
@@ -105,6 +115,8 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
         .checked_sub(since)
         .and_then(|since| since.duration_since(UNIX_EPOCH).ok())
         .unwrap_or_default();
+    let settings = settings.as_deref().map(serde_json::from_str).transpose();
+    let settings = settings.map_err(|error| format!("--settings is no JSON object: {error}"))?;
     let component = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let host = PluginHost::new(Capacity::default())?;
     let plugin = host.load(component).await?;
@@ -123,7 +135,10 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
             .await?;
         for recorded in page["recorded"].as_array().into_iter().flatten() {
             let recorded: Recorded = serde_json::from_value(recorded.clone())?;
-            match recorded.try_out(&plugin, binding.as_deref()).await? {
+            match recorded
+                .try_out(&plugin, binding.as_deref(), settings.as_ref())
+                .await?
+            {
                 Tried::Same => same += 1,
                 other => others.push((recorded.id, other)),
             }

@@ -235,6 +235,7 @@ impl Recorded {
         &self,
         plugin: &Plugin,
         binding: Option<&str>,
+        settings: Option<&serde_json::Map<String, Value>>,
     ) -> Result<Trial, ReplayError> {
         let mut answered = self.used.iter();
         let used = match binding {
@@ -248,9 +249,12 @@ impl Recorded {
         let Some(used) = used else {
             return Ok(Trial::Same);
         };
-        let binding = self.binding(used)?;
+        let mut binding = self.binding(used)?.clone();
+        if let Some(settings) = settings {
+            binding.settings = settings.clone();
+        }
         let hook = plugin.bind_at(self.hook, binding.terms()).await;
-        let hook = hook.map_err(|error| not_bound(binding, error))?;
+        let hook = hook.map_err(|error| not_bound(&binding, error))?;
         let calls = self.tape.iter().flatten().cloned().collect();
         let meter = Meter::replaying(Tape::new(calls));
         let after = hook.ask(self.question.clone(), meter).await?;
