@@ -56,6 +56,8 @@ mod enrollment;
 mod event;
 mod export;
 mod fact;
+pub mod http;
+pub mod ldap;
 pub mod log;
 mod plugin;
 mod ra;

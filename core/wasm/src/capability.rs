@@ -1,5 +1,8 @@
 //! What a plugin may call: the operator's log, its settings, and secrets that it uses and does not read.
 
+mod http;
+mod ldap;
+
 use std::sync::Arc;
 
 use lanyard_policy::HookFailure;
@@ -45,6 +48,11 @@ impl secrets::HostSecret for CallState {
             verification.run(&secret)
         });
         Ok(verified.await?)
+    }
+
+    async fn reveal(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<String> {
+        self.count_host_call()?;
+        Ok(self.table.get(&handle)?.0.expose().to_owned())
     }
 
     async fn drop(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<()> {

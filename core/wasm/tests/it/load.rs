@@ -158,7 +158,10 @@ async fn a_hook_that_is_missing_or_of_other_types_is_not_bound() {
 async fn a_capability_that_is_not_granted_is_named() {
     let plugin = host().load(assembled("verify")).await.unwrap();
     assert_eq!(plugin.hooks().collect::<Vec<_>>(), [HookPoint::Directory]);
-    assert_eq!(*plugin.capabilities(), BTreeSet::from(Capability::ALL));
+    assert_eq!(
+        *plugin.capabilities(),
+        BTreeSet::from([Capability::Log, Capability::Secrets])
+    );
     let terms = Terms {
         capabilities: BTreeSet::from([Capability::Log]),
         ..Terms::new("test")
