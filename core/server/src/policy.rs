@@ -3,6 +3,7 @@
 
 mod document;
 mod enforce;
+mod reach;
 
 pub(crate) use document::{BindingDocument, Document};
 pub(crate) use enforce::{Applied, Policies, PolicyRefused};

@@ -5,7 +5,7 @@ mod ldap;
 
 use std::sync::Arc;
 
-use lanyard_policy::HookFailure;
+use lanyard_policy::{Capability, HookFailure};
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::lanyard::policy::log::Level;
@@ -19,6 +19,7 @@ impl types::Host for CallState {}
 impl log::Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.count_host_call()?;
+        self.grants().capability(Capability::Log)?;
         self.log.line(level, &message);
         Ok(())
     }
@@ -33,6 +34,7 @@ impl secrets::HostSecret for CallState {
         phc: String,
     ) -> wasmtime::Result<bool> {
         self.count_host_call()?;
+        self.grants().capability(Capability::Secrets)?;
         self.count_verification()?;
         let secret = self.table.get(&handle)?.0.clone();
         let verification = Verification::parse(phc).map_err(|refusal| {
@@ -52,6 +54,7 @@ impl secrets::HostSecret for CallState {
 
     async fn reveal(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<String> {
         self.count_host_call()?;
+        self.grants().capability(Capability::RevealSecrets)?;
         Ok(self.table.get(&handle)?.0.expose().to_owned())
     }
 

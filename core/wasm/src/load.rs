@@ -83,6 +83,7 @@ impl PluginHost {
             }
             let known = Capability::ALL
                 .into_iter()
+                .filter(|capability| *capability != Capability::RevealSecrets)
                 .find(|capability| capability.as_str() == name);
             used.insert(known.ok_or_else(unknown)?);
             // Imports are pruned function by function: only a component that reads secrets has this one.

@@ -11,13 +11,15 @@ use wasmtime::component::InstancePre;
 use crate::call::Callable;
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
+use crate::grant::Grants;
 use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-use crate::host::PluginHost;
+use crate::host::{Outside, PluginHost};
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
+use crate::trust;
 
 /// A binding without settings.
 const NO_SETTINGS: &str = "{}";
@@ -29,19 +31,19 @@ pub struct Terms {
     pub name: String,
     /// What the operator set: a JSON object.
     pub settings: String,
-    /// What of the host's it may call.
-    pub capabilities: BTreeSet<Capability>,
+    /// What of the host's it may use, and for what.
+    pub grants: Grants,
     /// What one call may use up.
     pub limits: Limits,
 }
 
 impl Terms {
-    /// No settings, every capability, and the ordinary limits.
+    /// No settings, every capability with nothing to use it on, and the ordinary limits.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             settings: NO_SETTINGS.to_owned(),
-            capabilities: BTreeSet::from(Capability::ALL),
+            grants: Grants::of(Capability::ALL),
             limits: Limits::default(),
         }
     }
@@ -55,6 +57,7 @@ pub struct Plugin {
     capabilities: BTreeSet<Capability>,
     exports: BTreeSet<String>,
     verifying: Arc<Semaphore>,
+    outside: Arc<Outside>,
     /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
     room: usize,
 }
@@ -72,6 +75,7 @@ impl Plugin {
             capabilities,
             exports,
             verifying: Arc::clone(&host.verifications),
+            outside: Arc::clone(&host.outside),
             room: host.capacity.memory_bytes,
         }
     }
@@ -153,7 +157,8 @@ impl Plugin {
                 detail: format!("it answers {}", answered.join(", ")),
             });
         }
-        if let Some(capability) = self.capabilities.difference(&terms.capabilities).next() {
+        let mut used = self.capabilities.iter();
+        if let Some(capability) = used.find(|used| terms.grants.capability(**used).is_err()) {
             return Err(LoadError::NotGranted {
                 capability: capability.as_str(),
             });
@@ -164,11 +169,15 @@ impl Plugin {
                 room: self.room,
             });
         }
+        let tls = trust::client_config(terms.grants.http.roots.as_deref())?;
         let bound = Arc::new(Bound {
+            tls,
             name: Arc::from(terms.name),
             settings: Arc::from(terms.settings),
             turns: Semaphore::new(terms.limits.concurrent_calls),
             limits: Arc::new(terms.limits),
+            grants: Arc::new(terms.grants),
+            outside: Arc::clone(&self.outside),
             verifying: Arc::clone(&self.verifying),
         });
         let callable = self.try_out::<H>(&bound).await?;
