@@ -25,6 +25,8 @@ macro_rules! hook {
                 default_bindings_module: $bindings,
                 with: {
                     "lanyard:policy/types@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::types,
+                    "lanyard:policy/http@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::http,
+                    "lanyard:policy/ldap@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::ldap,
                     "lanyard:policy/log@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::log,
                     "lanyard:policy/secrets@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::secrets,
                     "lanyard:policy/settings@0.1.0-dev": crate::bindings::capabilities::lanyard::policy::settings,

@@ -42,6 +42,8 @@
 //! | may this certificate be issued? | [`RaApproval`] | `ra_approval` |
 //! | which command next? | [`CommandSelection`] | `command_selection` |
 //! | something happened | [`EventSink`] | `event` |
+//!
+//! What a plugin may call, if its binding grants it: [`log`], directories ([`ldap`]), web servers ([`http`]), and what [`Secret`] can do.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 extern crate self as lanyard_sdk;
@@ -56,6 +58,8 @@ mod enrollment;
 mod event;
 mod export;
 mod fact;
+pub mod http;
+pub mod ldap;
 pub mod log;
 mod plugin;
 mod ra;

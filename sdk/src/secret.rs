@@ -18,6 +18,17 @@ impl Secret {
         }
     }
 
+    /// For the host of the tests.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the secret says. Needs the grant `reveal-secrets`.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        self.text.clone()
+    }
+
     /// Whether this is the secret that a PHC string of Argon2id was made from: `$argon2id$v=19$m=19456,t=2,p=1$…$…`. The host ends
     /// the whole call if the hash is malformed or too cheap.
     ///

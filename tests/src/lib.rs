@@ -6,4 +6,5 @@ pub mod openssl;
 pub mod operate;
 pub mod process;
 pub mod site;
+pub mod slapd;
 pub mod up;

@@ -69,11 +69,18 @@ const STRONGSWAN_PKI: Need = Need {
     },
 };
 
+const SLAPD: Need = Need {
+    name: "OpenLDAP's server `slapd`",
+    why: "tests let plugins ask a real directory",
+    packages: &["slapd"],
+    is_there: || Path::new("/usr/sbin/slapd").exists(),
+};
+
 /// What building and running takes.
 pub(crate) static TO_BUILD: [Need; 3] = [C_COMPILER, PERL, MAKE];
 
 /// What testing takes as well.
-pub(crate) static EVERYTHING: [Need; 5] = [C_COMPILER, PERL, MAKE, OPENSSL, STRONGSWAN_PKI];
+pub(crate) static EVERYTHING: [Need; 6] = [C_COMPILER, PERL, MAKE, OPENSSL, STRONGSWAN_PKI, SLAPD];
 
 /// The Rust target that plugins are compiled for.
 const PLUGIN_TARGET: &str = "wasm32-wasip2";

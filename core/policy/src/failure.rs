@@ -42,6 +42,12 @@ pub enum HookFailure {
         /// The most it may use in one call.
         limit: u64,
     },
+    /// The plugin used something of the host's that its binding does not grant.
+    #[error("the plugin used {what}, which its binding does not grant")]
+    NotGranted {
+        /// What: a capability, a directory, the origin of a URL, a credential, a destination of secrets.
+        what: String,
+    },
     /// Too many calls of the same hook are under way, or what it depends on cannot be reached.
     #[error("the hook is not available: {detail}")]
     Unavailable {
@@ -71,6 +77,7 @@ impl HookFailure {
             Self::DeadlineExceeded { .. } => "deadline-exceeded",
             Self::MemoryLimit { .. } => "memory-limit",
             Self::HostCallLimit { .. } => "host-call-limit",
+            Self::NotGranted { .. } => "not-granted",
             Self::Unavailable { .. } => "unavailable",
             Self::Undetermined { .. } => "undetermined",
             Self::InvalidAnswer { .. } => "invalid-answer",

@@ -56,17 +56,32 @@ pub enum Capability {
     Log,
     /// Secrets that it uses and does not read.
     Secrets,
+    /// Directories that the operator configured.
+    Ldap,
+    /// Requests to listed URLs.
+    Http,
+    /// Reading what secrets say.
+    RevealSecrets,
 }
 
 impl Capability {
     /// Every one.
-    pub const ALL: [Self; 2] = [Self::Log, Self::Secrets];
+    pub const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Secrets,
+        Self::Ldap,
+        Self::Http,
+        Self::RevealSecrets,
+    ];
 
     /// The name that the contract and policies use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Log => "log",
             Self::Secrets => "secrets",
+            Self::Ldap => "ldap",
+            Self::Http => "http",
+            Self::RevealSecrets => "reveal-secrets",
         }
     }
 }

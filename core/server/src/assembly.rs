@@ -15,11 +15,12 @@ use lanyard_pki::{Authority, IssueError, seal::SealingKey};
 use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
-use lanyard_wasm::{Capacity, PluginHost, StartError};
+use lanyard_wasm::{Capacity, DirectoryError, PluginHost, StartError};
 
 use crate::{
     configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
     http::paths,
+    outside,
     policy::Policies,
     secrets::{self, FileError},
 };
@@ -60,6 +61,23 @@ pub enum AssemblyError {
     /// Where APNs is.
     #[error("the APNs server cannot be used")]
     Apns(#[from] ApnsError),
+    /// A directory.
+    #[error("the directory of `[ldap.{name}]` cannot be used; see lanyard.toml")]
+    Directory {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        error: DirectoryError,
+    },
+    /// A section that lacks a key for another one.
+    #[error("`[{section}]` lacks `{key}`; see lanyard.toml")]
+    Incomplete {
+        /// The section.
+        section: String,
+        /// The key that is missing.
+        key: &'static str,
+    },
     /// The policy in force.
     #[error("the policy in force cannot be enforced")]
     Policy(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -106,7 +124,7 @@ pub(crate) async fn engine(
     let store = Store::connect(&url, sealing.clone())
         .await
         .map_err(|error| AssemblyError::Store { url, error })?;
-    let host = PluginHost::new(Capacity::default())?;
+    let host = PluginHost::new(Capacity::default())?.reaching(outside::configured(configuration)?);
     let local_users = Arc::new(LocalUsers::new(store.clone())?);
     let policies = Policies::new(host, store.clone(), local_users);
     let setup = Setup {

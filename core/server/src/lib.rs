@@ -18,6 +18,7 @@ pub mod configuration;
 pub mod http;
 pub mod init;
 mod listener;
+mod outside;
 mod policy;
 pub mod secrets;
 pub mod serve;

@@ -4,6 +4,7 @@
 mod document;
 mod enforce;
 mod recorded;
+mod reach;
 
 pub(crate) use document::{BindingDocument, Document};
 pub(crate) use enforce::{Applied, Policies, PolicyRefused};

@@ -11,6 +11,8 @@ pub(crate) mod capabilities {
         path: "../../sdk/wit",
         world: "capabilities",
         imports: { default: async | trappable },
+        // What the host answered is recorded.
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: {
             "lanyard:policy/secrets.secret": crate::secret::HeldSecret,
         },
@@ -27,6 +29,8 @@ macro_rules! hook {
                 exports: { default: async },
                 with: {
                     "lanyard:policy/types": crate::bindings::capabilities::lanyard::policy::types,
+                    "lanyard:policy/http": crate::bindings::capabilities::lanyard::policy::http,
+                    "lanyard:policy/ldap": crate::bindings::capabilities::lanyard::policy::ldap,
                     "lanyard:policy/log": crate::bindings::capabilities::lanyard::policy::log,
                     "lanyard:policy/secrets": crate::bindings::capabilities::lanyard::policy::secrets,
                     "lanyard:policy/settings": crate::bindings::capabilities::lanyard::policy::settings,

@@ -1,8 +1,11 @@
 //! What a plugin may call: the operator's log, its settings, and secrets that it uses and does not read.
 
+mod http;
+mod ldap;
+
 use std::sync::Arc;
 
-use lanyard_policy::HookFailure;
+use lanyard_policy::{Capability, HookFailure};
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::lanyard::policy::log::Level;
@@ -16,6 +19,7 @@ impl types::Host for CallState {}
 impl log::Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.count_host_call()?;
+        self.grants().capability(Capability::Log)?;
         self.log.line(level, &message);
         Ok(())
     }
@@ -30,6 +34,7 @@ impl secrets::HostSecret for CallState {
         phc: String,
     ) -> wasmtime::Result<bool> {
         self.count_host_call()?;
+        self.grants().capability(Capability::Secrets)?;
         self.count_verification()?;
         let secret = self.table.get(&handle)?.0.clone();
         let verification = Verification::parse(phc.clone()).map_err(|refusal| {
@@ -49,6 +54,17 @@ impl secrets::HostSecret for CallState {
             Ok(verified.await?)
         })
         .await
+    }
+
+    async fn reveal(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<String> {
+        self.count_host_call()?;
+        self.grants().capability(Capability::RevealSecrets)?;
+        // A secret that was read is never recorded, so what was decided upon it cannot be made again.
+        if self.is_replaying() {
+            let needs = "secret.reveal".to_owned();
+            return Err(wasmtime::Error::new(HookFailure::Undetermined { needs }));
+        }
+        Ok(self.table.get(&handle)?.0.expose().to_owned())
     }
 
     async fn drop(&mut self, handle: Resource<HeldSecret>) -> wasmtime::Result<()> {

@@ -3,6 +3,7 @@
 use lanyard_policy::{HookFailure, HookPoint};
 
 use crate::contract::CONTRACT;
+use crate::trust::RootsError;
 
 /// Why a component is not a plugin that this host runs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,9 @@ pub enum LoadError {
         /// The engine's words.
         detail: String,
     },
+    /// The roots of its HTTP grant cannot be used.
+    #[error("the HTTP grant cannot be used")]
+    Roots(#[from] RootsError),
     /// The component does not fit the memory that an instance may have.
     #[error("the plugin may have {limit} bytes of memory, and an instance has room for {room}")]
     MemoryBeyondCapacity {

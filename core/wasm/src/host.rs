@@ -8,6 +8,8 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::bindings::capabilities::Capabilities;
+use crate::credential::Credentials;
+use crate::directories::Directories;
 use crate::sandbox;
 use crate::state::CallState;
 
@@ -45,12 +47,22 @@ pub struct StartError {
     detail: String,
 }
 
+/// What the operator configured outside of the host, for bindings to grant by name.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// LDAP directories.
+    pub directories: Directories,
+    /// Credentials of HTTP requests.
+    pub credentials: Credentials,
+}
+
 /// Compiles and runs plugins.
 pub struct PluginHost {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<CallState>,
     pub(crate) capacity: Capacity,
     pub(crate) verifications: Arc<Semaphore>,
+    pub(crate) outside: Arc<Outside>,
 }
 
 /// How long a plugin computes before other tasks of the same thread get their turn.
@@ -76,7 +88,22 @@ impl PluginHost {
             linker,
             verifications: Arc::new(Semaphore::new(capacity.verifications)),
             capacity,
+            outside: Arc::default(),
         })
+    }
+
+    /// What bindings can grant by name.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// The same host, from which plugins that are loaded from now on reach this.
+    #[must_use]
+    pub fn reaching(self, outside: Outside) -> Self {
+        Self {
+            outside: Arc::new(outside),
+            ..self
+        }
     }
 }
 

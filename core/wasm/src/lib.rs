@@ -3,7 +3,7 @@
 //! record of decisions, and gives a plugin no files, sockets or environment.
 //!
 //! [`PluginHost`] holds the engine; [`PluginHost::load`] checks a component and makes it a [`Plugin`], which is bound to hooks on
-//! [`Terms`]: a name, settings, capabilities, limits. The contract is `sdk/wit/`.
+//! [`Terms`]: a name, settings, grants, limits. The contract is `sdk/wit/`.
 //!
 //! A plugin's clock and random come from the [`Decision`](lanyard_policy::Decision) alone, floating point is canonical and
 //! relaxed SIMD is off: the same question gets the same answer for the same fuel. What ends at the wall-clock deadline or
@@ -16,16 +16,23 @@
 //! | still busy or asleep at the deadline | `DeadlineExceeded` |
 //! | memory or table grown too far | `MemoryLimit` |
 //! | host calls, secret verifications, handles | `HostCallLimit` |
+//! | something used that is not granted | `NotGranted` |
 //! | no free instance | `Unavailable` |
 //! | a call that a record has no answer for, where a decision is made again | `Undetermined` |
 //! | an answer that breaks the contract, or is too large | `InvalidAnswer` |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod address;
 mod bindings;
 mod call;
 mod capability;
 mod contract;
+mod credential;
+mod directories;
 mod error;
+mod exchange;
+mod filter;
+mod grant;
 mod hook;
 mod host;
 mod limits;
@@ -36,14 +43,19 @@ mod sandbox;
 mod secret;
 mod state;
 mod tape;
+mod trust;
 mod verify;
 
 pub use call::ENGINE;
+pub use credential::{Credential, CredentialScheme, Credentials};
+pub use directories::{Directories, DirectoryError, DirectorySettings, LdapDirectory};
 pub use error::LoadError;
+pub use grant::{Grants, HttpGrant, NotAPrefix, UrlPrefix};
 pub use hook::{
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-pub use host::{Capacity, PluginHost, StartError};
+pub use host::{Capacity, Outside, PluginHost, StartError};
 pub use limits::Limits;
 pub use plugin::{Plugin, Terms};
 pub use tape::Recording;
+pub use trust::RootsError;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use lanyard_policy::Capability;
 use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
 
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
@@ -14,6 +15,8 @@ use crate::tape::sha256;
 
 /// The package of the contract.
 const PACKAGE: &str = "lanyard:policy/";
+/// The function that needs a grant beyond that of its interface.
+const REVEAL: &str = "[method]secret.reveal";
 
 impl PluginHost {
     /// Checks a component and compiles it, off the executor's threads. Must be called within a Tokio runtime.
@@ -60,7 +63,7 @@ impl PluginHost {
     /// wanted.
     fn capabilities(&self, component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
         let mut used = BTreeSet::new();
-        for (import, _) in component.component_type().imports(&self.engine) {
+        for (import, item) in component.component_type().imports(&self.engine) {
             let (interface, version) = import.split_once('@').unwrap_or((import, ""));
             let unknown = || LoadError::UnknownImport {
                 import: import.to_owned(),
@@ -82,8 +85,15 @@ impl PluginHost {
             }
             let known = Capability::ALL
                 .into_iter()
+                .filter(|capability| *capability != Capability::RevealSecrets)
                 .find(|capability| capability.as_str() == name);
             used.insert(known.ok_or_else(unknown)?);
+            // Imports are pruned function by function: only a component that reads secrets has this one.
+            if let ComponentItem::ComponentInstance(interface) = item.ty
+                && interface.get_export(&self.engine, REVEAL).is_some()
+            {
+                used.insert(Capability::RevealSecrets);
+            }
         }
         Ok(used)
     }

@@ -11,14 +11,16 @@ use wasmtime::component::InstancePre;
 use crate::call::Callable;
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
+use crate::grant::Grants;
 use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-use crate::host::PluginHost;
+use crate::host::{Outside, PluginHost};
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
 use crate::tape::{Recording, sha256};
+use crate::trust;
 
 /// A binding without settings.
 const NO_SETTINGS: &str = "{}";
@@ -30,8 +32,8 @@ pub struct Terms {
     pub name: String,
     /// What the operator set: a JSON object.
     pub settings: String,
-    /// What of the host's it may call.
-    pub capabilities: BTreeSet<Capability>,
+    /// What of the host's it may use, and for what.
+    pub grants: Grants,
     /// What one call may use up.
     pub limits: Limits,
     /// How much of the host's answers is kept.
@@ -39,12 +41,12 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// No settings, every capability, and the ordinary limits.
+    /// No settings, every capability with nothing to use it on, and the ordinary limits.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             settings: NO_SETTINGS.to_owned(),
-            capabilities: BTreeSet::from(Capability::ALL),
+            grants: Grants::of(Capability::ALL),
             limits: Limits::default(),
             recording: Recording::default(),
         }
@@ -60,6 +62,7 @@ pub struct Plugin {
     exports: BTreeSet<String>,
     sha256: Arc<str>,
     verifying: Arc<Semaphore>,
+    outside: Arc<Outside>,
     /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
     room: usize,
 }
@@ -79,6 +82,7 @@ impl Plugin {
             exports,
             sha256: Arc::from(sha256),
             verifying: Arc::clone(&host.verifications),
+            outside: Arc::clone(&host.outside),
             room: host.capacity.memory_bytes,
         }
     }
@@ -178,7 +182,8 @@ impl Plugin {
                 detail: format!("it answers {}", answered.join(", ")),
             });
         }
-        if let Some(capability) = self.capabilities.difference(&terms.capabilities).next() {
+        let mut used = self.capabilities.iter();
+        if let Some(capability) = used.find(|used| terms.grants.capability(**used).is_err()) {
             return Err(LoadError::NotGranted {
                 capability: capability.as_str(),
             });
@@ -189,7 +194,9 @@ impl Plugin {
                 room: self.room,
             });
         }
+        let tls = trust::client_config(terms.grants.http.roots.as_deref())?;
         let bound = Arc::new(Bound {
+            tls,
             name: Arc::from(terms.name),
             settings_sha256: sha256(terms.settings.as_bytes()),
             settings: Arc::from(terms.settings),
@@ -197,6 +204,8 @@ impl Plugin {
             recording: terms.recording,
             turns: Semaphore::new(terms.limits.concurrent_calls),
             limits: Arc::new(terms.limits),
+            grants: Arc::new(terms.grants),
+            outside: Arc::clone(&self.outside),
             verifying: Arc::clone(&self.verifying),
         });
         let callable = self.try_out::<H>(&bound).await?;

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use lanyard_policy::{Decision, HookFailure};
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
+use url::Url;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::credential::Credential;
+use crate::directories::LdapDirectory;
+use crate::grant::{Grants, covered, without_query};
+use crate::host::Outside;
 use crate::limits::{Ceiling, Limits};
 use crate::log::Log;
 use crate::sandbox;
@@ -23,6 +29,10 @@ pub(crate) struct Bound {
     pub(crate) plugin_sha256: Arc<str>,
     pub(crate) recording: Recording,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) outside: Arc<Outside>,
+    /// For HTTP requests.
+    pub(crate) tls: Arc<ClientConfig>,
     /// Places for calls under way.
     pub(crate) turns: Semaphore,
     /// The host's places for computing uses of `secret.verify`.
@@ -37,6 +47,9 @@ pub(crate) struct CallState {
     pub(crate) log: Arc<Log>,
     limits: Arc<Limits>,
     pub(crate) taping: Taping,
+    grants: Arc<Grants>,
+    outside: Arc<Outside>,
+    tls: Arc<ClientConfig>,
     host_calls: u64,
     verifications: u64,
     /// A JSON object.
@@ -62,11 +75,35 @@ impl CallState {
             log,
             limits: Arc::clone(limits),
             taping: Taping::new(bound.recording, decision.meter.tape().cloned()),
+            grants: Arc::clone(&bound.grants),
+            outside: Arc::clone(&bound.outside),
+            tls: Arc::clone(&bound.tls),
             host_calls: 0,
             verifications: 0,
             settings: Arc::clone(&bound.settings),
             verifying: Arc::clone(&bound.verifying),
         }
+    }
+
+    pub(crate) fn grants(&self) -> &Arc<Grants> {
+        &self.grants
+    }
+
+    pub(crate) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.tls
+    }
+
+    pub(crate) fn directory(&self, name: &str) -> Option<LdapDirectory> {
+        self.outside.directories.get(name).cloned()
+    }
+
+    /// A credential for a request to this URL. One that this server does not have is as good as not granted.
+    pub(crate) fn credential(&self, name: &str, url: &Url) -> Result<Credential, HookFailure> {
+        let known = self.outside.credentials.get(name);
+        let usable = known.filter(|credential| covered(&credential.urls, url));
+        usable.cloned().ok_or_else(|| HookFailure::NotGranted {
+            what: format!("the credential {name:?} towards {}", without_query(url)),
+        })
     }
 
     pub(crate) fn host_calls(&self) -> u64 {

@@ -36,6 +36,11 @@ impl Taping {
 }
 
 impl CallState {
+    /// Whether the decision is made again.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.taping.replaying.is_some()
+    }
+
     /// The answer to one call: that of the record, if the decision is made again; else that of `perform`, which is written down.
     ///
     /// A secret among the arguments is named by its handle and never by its text.

@@ -5,6 +5,7 @@
 mod administration;
 mod architecture;
 mod browser;
+mod capabilities;
 mod commands;
 mod decisions;
 mod enrollment;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error, fs, path::Path};
 
 use lanyard_pki::Digest;
 use lanyard_policy::{Capability, HookPoint};
-use lanyard_wasm::{Capacity, LoadError, Plugin, PluginHost, Terms};
+use lanyard_wasm::{Capacity, Grants, LoadError, Plugin, PluginHost, Terms};
 use serde_json::{Value, json};
 
 use super::{Connect, Outcome, arguments::PluginAction, decisions, print, print_json};
@@ -45,7 +45,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
             let capabilities = grant.iter().map(|name| capability(name));
             let terms = Terms {
                 settings: Value::Object(settings).to_string(),
-                capabilities: capabilities.collect::<Result<_, _>>()?,
+                grants: Grants::of(capabilities.collect::<Result<Vec<_>, _>>()?),
                 ..Terms::new("check")
             };
             let (plugin, mut facts) = load(&file).await?;

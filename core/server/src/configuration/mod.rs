@@ -17,8 +17,8 @@ use toml::Table;
 use overrides::{PREFIX, override_with};
 pub(crate) use sections::socket_address;
 pub use sections::{
-    Configuration, Database, DeviceCa, Enrollment, Limits, Push, Scep, ScepCompatibility, ScepMode,
-    Server, Signing, Tls,
+    Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Ldap, Limits,
+    Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
 };
 
 /// Name of the file in the data directory.
@@ -237,7 +237,13 @@ mod tests {
         let sections = known("nothing = 1");
         assert!(sections.len() > 5, "{sections:?}");
         for section in sections {
+            // Sections of which there may be several have a name each.
+            let section = match section.as_str() {
+                "ldap" | "credentials" => format!("{section}.NAME"),
+                _ => section,
+            };
             let keys = known(&format!("[{section}]\nnothing = 1"));
+            assert!(!keys.is_empty(), "{section}");
             for key in keys {
                 let documented = format!("`{section}.{key}`");
                 assert!(

@@ -1,7 +1,8 @@
 //! What may stand in `lanyard.toml`, section by section, with the defaults.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
+use lanyard_wasm::UrlPrefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The configuration of one node.
@@ -27,6 +28,12 @@ pub struct Configuration {
     pub enrollment: Enrollment,
     /// APNs.
     pub push: Option<Push>,
+    /// LDAP directories that policies can grant, by name.
+    #[serde(default)]
+    pub ldap: BTreeMap<String, Ldap>,
+    /// Credentials of HTTP requests that policies can grant, by name.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, Credential>,
     /// How large requests may be.
     #[serde(default)]
     pub limits: Limits,
@@ -178,6 +185,56 @@ pub struct Push {
     pub roots: Option<PathBuf>,
 }
 
+/// `[ldap.NAME]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ldap {
+    /// `ldap://host:389` or `ldaps://host:636`.
+    pub url: String,
+    /// Whether a connection to `ldap://` is encrypted first.
+    #[serde(default)]
+    pub starttls: bool,
+    /// Who vouches for the server, PEM, if it is not a public authority.
+    pub ca: Option<PathBuf>,
+    /// The distinguished name that searches stay at or below.
+    pub base: String,
+    /// Who searches, if searches are not anonymous.
+    pub bind_dn: Option<String>,
+    /// A file with its password.
+    pub bind_password_file: Option<PathBuf>,
+    /// How long connecting, or one operation, takes at most.
+    #[serde(default = "default_ldap_timeout")]
+    pub timeout_ms: NonZeroU32,
+}
+
+/// `[credentials.NAME]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// How it stands in a request.
+    pub scheme: CredentialScheme,
+    /// A file with the token, password or value.
+    pub secret_file: PathBuf,
+    /// The user name (`basic`).
+    pub user: Option<String>,
+    /// The header's name (`header`).
+    pub header: Option<String>,
+    /// The URLs that it is sent to, each with what is below it.
+    pub urls: Vec<UrlPrefix>,
+}
+
+/// `credentials.NAME.scheme`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialScheme {
+    /// `Authorization: Bearer`
+    Bearer,
+    /// `Authorization: Basic`
+    Basic,
+    /// A header of its own.
+    Header,
+}
+
 /// `[limits]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -209,6 +266,10 @@ fn default_socket() -> PathBuf {
 
 fn default_organization() -> String {
     "Lanyard".to_owned()
+}
+
+fn default_ldap_timeout() -> NonZeroU32 {
+    const { NonZeroU32::new(2000).expect("not zero") }
 }
 
 fn default_sealing_key() -> PathBuf {

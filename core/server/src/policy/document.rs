@@ -7,7 +7,10 @@ use std::{
 
 use lanyard_policy::{Capability, Ceiling, FailureSide, HookPoint};
 use lanyard_wasm::{Limits, Recording, Terms};
+
 use serde::{Deserialize, Serialize};
+
+use super::reach::{HttpDocument, LdapDocument, SecretsDocument};
 
 /// `policy.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,15 @@ pub(crate) struct BindingDocument {
     /// What of the host's it may call.
     #[serde(default)]
     pub(crate) grants: BTreeSet<Capability>,
+    /// The directories that it may search.
+    #[serde(default, skip_serializing_if = "LdapDocument::is_default")]
+    pub(crate) ldap: LdapDocument,
+    /// Where its HTTP requests may go.
+    #[serde(default, skip_serializing_if = "HttpDocument::is_default")]
+    pub(crate) http: HttpDocument,
+    /// Where secrets may go.
+    #[serde(default, skip_serializing_if = "SecretsDocument::is_default")]
+    pub(crate) secrets: SecretsDocument,
     /// The commands that it may issue.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) commands: Ceiling,
@@ -122,7 +134,7 @@ impl BindingDocument {
         Terms {
             name: self.name.clone(),
             settings: serde_json::Value::Object(self.settings.clone()).to_string(),
-            capabilities: self.grants.clone(),
+            grants: self.granted(),
             limits: self.limits.limits(),
             recording: match self.record {
                 Record::Full => Recording::Full,
@@ -188,6 +200,13 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
             names(&before.grants)
         ));
     }
+    let beyond = [
+        ("ldap", before.ldap != after.ldap),
+        ("http", before.http != after.http),
+        ("secrets", before.secrets != after.secrets),
+    ];
+    let beyond = beyond.iter().filter(|(_, changed)| *changed);
+    changes.extend(beyond.map(|(section, _)| format!("what {section} may reach")));
     if before.settings != after.settings {
         // Settings may hold what is not for everybody's eyes: their names are enough.
         let names = before.settings.keys().chain(after.settings.keys());

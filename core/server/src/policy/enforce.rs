@@ -128,6 +128,11 @@ impl Policies {
             }
             by_digest.insert(digest, component.as_slice());
         }
+        for binding in &document.bindings {
+            if let Some(problem) = binding.unreachable(self.0.host.outside()) {
+                return Err(refused(binding, &problem));
+            }
+        }
         let mut hooks = self.bind(&document, &by_digest, &mut compiled).await?;
         let before = match self.0.store.latest_policy().await? {
             Some(revision) => read(&revision)?,

@@ -4,7 +4,7 @@ use crate::fixture::{assembled, host, load, load_bytes};
 use std::collections::BTreeSet;
 
 use lanyard_policy::{Capability, HookPoint};
-use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost, Terms};
+use lanyard_wasm::{Capacity, Grants, Limits, LoadError, PluginHost, Terms};
 
 async fn refusal(bytes: Vec<u8>) -> LoadError {
     load_bytes(&host(), "test", bytes, Limits::default())
@@ -94,7 +94,8 @@ async fn what_no_plugin_gets_is_named() {
     for import in [
         "wasi:sockets/network@0.2.0",
         "wasi:http/outgoing-handler@0.2.0",
-        "lanyard:policy/ldap@0.1.0-dev",
+        "lanyard:policy/kv@0.1.0-dev",
+        "lanyard:policy/reveal-secrets@0.1.0-dev",
         "vendor:own/thing",
     ] {
         let text = format!("(component (import {import:?} (instance)))");
@@ -158,9 +159,12 @@ async fn a_hook_that_is_missing_or_of_other_types_is_not_bound() {
 async fn a_capability_that_is_not_granted_is_named() {
     let plugin = host().load(assembled("verify")).await.unwrap();
     assert_eq!(plugin.hooks().collect::<Vec<_>>(), [HookPoint::Directory]);
-    assert_eq!(*plugin.capabilities(), BTreeSet::from(Capability::ALL));
+    assert_eq!(
+        *plugin.capabilities(),
+        BTreeSet::from([Capability::Log, Capability::Secrets])
+    );
     let terms = Terms {
-        capabilities: BTreeSet::from([Capability::Log]),
+        grants: Grants::of([Capability::Log]),
         ..Terms::new("test")
     };
     assert_eq!(

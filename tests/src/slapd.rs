@@ -1,0 +1,239 @@
+//! OpenLDAP's server with a few persons in it, on loopback ports of its own, without privileges.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::openssl::openssl;
+use crate::site::free_address;
+
+/// What everything is below.
+pub const BASE: &str = "dc=example,dc=org";
+/// The account that searches.
+pub const SERVICE_DN: &str = "cn=lanyard,dc=example,dc=org";
+/// Its password.
+pub const SERVICE_PASSWORD: &str = "only for searching";
+/// What `ada` (of the group `staff`), `bob` (of none) and `eve` (whose account is disabled, as `employeeType` says) sign in with.
+pub const PASSWORD: &str = "correct horse";
+
+const CONFIGURATION: &str = "\
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCACertificateFile @/ca.pem
+TLSCertificateFile @/server.pem
+TLSCertificateKeyFile @/server.key
+database mdb
+suffix \"dc=example,dc=org\"
+rootdn \"cn=lanyard,dc=example,dc=org\"
+rootpw \"only for searching\"
+directory @/data
+access to attrs=userPassword by anonymous auth by * none
+access to * by users read by * none
+";
+
+const PERSONS: &str = "\
+dn: dc=example,dc=org
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,dc=example,dc=org
+objectClass: organizationalUnit
+ou: groups
+
+dn: cn=staff,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: staff
+member: uid=ada,ou=people,dc=example,dc=org
+";
+
+/// How often it is looked whether it listens.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A running slapd. It ends with this value.
+#[derive(Debug)]
+pub struct Slapd {
+    process: Child,
+    folder: TempDir,
+    ldap: u16,
+    ldaps: u16,
+}
+
+impl Slapd {
+    /// Starts one, with a certificate for `localhost` under an authority of its own.
+    ///
+    /// # Panics
+    /// If slapd (Debian: `slapd`) is not there, or does not start: with what it said.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path();
+        make_certificates(at);
+        fs::create_dir(at.join("data")).expect("a folder");
+        let written = CONFIGURATION.replace('@', &at.display().to_string());
+        fs::write(at.join("slapd.conf"), written).expect("written");
+        fs::write(at.join("persons.ldif"), persons()).expect("written");
+        let loaded = Command::new("/usr/sbin/slapadd")
+            .arg("-f")
+            .arg(at.join("slapd.conf"))
+            .arg("-l")
+            .arg(at.join("persons.ldif"))
+            .output()
+            .unwrap_or_else(|error| panic!("slapadd cannot be run (package slapd): {error}"));
+        assert!(
+            loaded.status.success(),
+            "slapadd: {}",
+            String::from_utf8_lossy(&loaded.stderr)
+        );
+        let (ldap, ldaps) = (port(), port());
+        let process = launch(at, ldap, ldaps);
+        Self {
+            process,
+            folder,
+            ldap,
+            ldaps,
+        }
+    }
+
+    /// `ldap://localhost:…`
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("ldap://localhost:{}", self.ldap)
+    }
+
+    /// `ldaps://localhost:…`
+    #[must_use]
+    pub fn secure_url(&self) -> String {
+        format!("ldaps://localhost:{}", self.ldaps)
+    }
+
+    /// The authority that vouches for it, PEM.
+    ///
+    /// # Panics
+    /// If its file is gone.
+    #[must_use]
+    pub fn ca(&self) -> Vec<u8> {
+        fs::read(self.folder.path().join("ca.pem")).expect("the authority's file")
+    }
+
+    /// Stops it; its ports stay closed until [`restart`](Self::restart).
+    ///
+    /// # Panics
+    /// If it cannot be stopped.
+    pub fn stop(&mut self) {
+        self.process.kill().expect("it can be stopped");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Starts it again, on the same ports and with the same persons.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.process = launch(self.folder.path(), self.ldap, self.ldaps);
+    }
+}
+
+impl Drop for Slapd {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn persons() -> String {
+    let persons = [("ada", "active"), ("bob", "active"), ("eve", "disabled")];
+    let entries = persons.map(|(uid, state)| {
+        format!(
+            "\ndn: uid={uid},ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid} Example\nsn: Example\n\
+             employeeType: {state}\nuserPassword: {PASSWORD}\n"
+        )
+    });
+    format!("{PERSONS}{}", entries.concat())
+}
+
+fn make_certificates(at: &Path) {
+    let path = |name: &str| at.join(name).display().to_string();
+    let new_key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"];
+    let authority = [
+        ["-subj", "/CN=Directory CA"],
+        ["-addext", "keyUsage=critical,keyCertSign,cRLSign"],
+    ];
+    let run = |arguments: Vec<String>| {
+        openssl(arguments, &[]).unwrap_or_else(|error| panic!("openssl: {error}"));
+    };
+    let words =
+        |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+    let mut ca = words(&["req", "-x509"]);
+    ca.extend(words(&new_key));
+    ca.extend(words(authority.as_flattened()));
+    ca.extend([
+        "-keyout".into(),
+        path("ca.key"),
+        "-out".into(),
+        path("ca.pem"),
+    ]);
+    run(ca);
+    let mut server = words(&["req", "-x509"]);
+    server.extend(words(&new_key));
+    server.extend(words(&[
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ]));
+    server.extend([
+        "-CA".into(),
+        path("ca.pem"),
+        "-CAkey".into(),
+        path("ca.key"),
+    ]);
+    server.extend([
+        "-keyout".into(),
+        path("server.key"),
+        "-out".into(),
+        path("server.pem"),
+    ]);
+    run(server);
+}
+
+fn port() -> u16 {
+    free_address().expect("a port").port()
+}
+
+fn launch(at: &Path, ldap: u16, ldaps: u16) -> Child {
+    let mut process = Command::new("/usr/sbin/slapd")
+        .arg("-f")
+        .arg(at.join("slapd.conf"))
+        .arg("-h")
+        .arg(format!("ldap://127.0.0.1:{ldap} ldaps://127.0.0.1:{ldaps}"))
+        // With a level of messages it stays in the foreground.
+        .args(["-d", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("slapd cannot be run (package slapd): {error}"));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, ldap)).is_err() {
+        let ended = process.try_wait().expect("its state is known");
+        assert!(ended.is_none(), "slapd ended at once: {ended:?}");
+        assert!(Instant::now() < patience, "slapd does not listen");
+        std::thread::sleep(POLL);
+    }
+    process
+}
