@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use lanyard_policy::{ChainFailure, Decided, Decision, HookPoint};
-use lanyard_store::{DecisionRecord, StoreError};
+use lanyard_store::{DecisionRecord, Store, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,6 +87,14 @@ impl Engine {
             outcome,
             used: serde_json::to_value(used).unwrap_or_default(),
         })
+    }
+
+    /// The store, whose next use case writes this record.
+    pub(crate) fn carrying(&self, record: Option<DecisionRecord>) -> Store {
+        match record {
+            Some(record) => self.store().recording(record),
+            None => self.store().clone(),
+        }
     }
 
     /// Keeps a record of what changes nothing else.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crate::HookFailure;
 
+mod answer;
 mod approval;
 mod directory;
 mod selection;
 
+pub use answer::{Answer, Answers};
 pub use approval::{EnrollmentChain, RaChain};
 pub use directory::DirectoryChain;
 pub use selection::SelectionChain;

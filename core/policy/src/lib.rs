@@ -34,8 +34,8 @@ mod selection;
 
 pub use ceiling::Ceiling;
 pub use chain::{
-    Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, Opinion, RaChain,
-    SelectionChain,
+    Answer, Answers, Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, Opinion,
+    RaChain, SelectionChain,
 };
 pub use device::DeviceFacts;
 pub use directory::{
