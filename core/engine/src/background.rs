@@ -74,12 +74,16 @@ impl Engine {
             .store()
             .forget_decisions(now - DECISIONS_KEPT, TIDY_BATCH)
             .await?;
-        if challenges + sessions + sign_ins + decisions > 0 {
+        let approvals = self.store().expire_approvals(now, TIDY_BATCH).await?;
+        let transactions = self.store().forget_transactions(now, TIDY_BATCH).await?;
+        if challenges + sessions + sign_ins + decisions + approvals + transactions > 0 {
             tracing::debug!(
                 challenges,
                 sessions,
                 sign_ins,
                 decisions,
+                approvals,
+                transactions,
                 "forgot what had expired"
             );
         }

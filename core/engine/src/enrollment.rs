@@ -8,16 +8,16 @@ use lanyard_mdm::{
 };
 use lanyard_pki::{Certificate, Strength};
 use lanyard_policy::{
-    Allowance, Decided, EnrollmentQuestion, EnrollmentVerdict, HookPoint, Lookup, Person, Standing,
+    Allowance, EnrollmentQuestion, EnrollmentVerdict, HookPoint, Lookup, Person, Standing,
 };
 use lanyard_store::{
-    CertificatePurpose, DecisionRecord, DeviceFacts, EnrollmentState, Identification,
-    IdentifyOutcome, Session, SessionState, Transition,
+    ApprovalState, ApprovalSubject, AskOutcome, CertificatePurpose, DecisionRecord, DeviceFacts,
+    EnrollmentState, Identification, IdentifyOutcome, Session, SessionState, Transition,
 };
 use uuid::Uuid;
 
 use crate::{
-    DeviceAuthority, Engine, Refusal, decision, records::Asked, refusal::chain,
+    DeviceAuthority, Engine, Refusal, approvals, decision, records::Asked, refusal,
     sign_in::challenge_hash,
 };
 
@@ -95,7 +95,7 @@ impl Engine {
         }
         self.must_not_be_of_another(&session, &attributes.udid)
             .await?;
-        let (allowance, record) = self
+        let (allowance, record, used) = self
             .ask_enrollment_approval(&session, &attributes, &attestation, remote, now)
             .await?;
         let device = device_facts(&attributes);
@@ -112,11 +112,9 @@ impl Engine {
             self.compute(move |engine| engine.interim_profile(id, &device, now))
                 .await??
         };
-        let store = match record {
-            Some(record) => self.store().recording(record),
-            None => self.store().clone(),
-        };
-        match store
+        match self
+            .carrying(record)
+            .using(used, now)
             .identify_session(id, session.version, identification)
             .await?
         {
@@ -127,6 +125,9 @@ impl Engine {
             }
             IdentifyOutcome::AlreadyIdentified { .. } => Err(Refusal::bad_request(format!(
                 "session {id}: the challenge was used before"
+            ))),
+            IdentifyOutcome::ApprovalGone => Err(Refusal::unavailable(format!(
+                "session {id}: its approval was used or changed meanwhile"
             ))),
             outcome @ (IdentifyOutcome::Moved { .. } | IdentifyOutcome::Unknown) => Err(
                 Refusal::bad_request(format!("session {id}: it changed meanwhile ({outcome:?})")),
@@ -188,7 +189,7 @@ impl Engine {
         attestation: &Attestation,
         remote: IpAddr,
         now: SystemTime,
-    ) -> Result<(Allowance, Option<DecisionRecord>), Refusal> {
+    ) -> Result<(Allowance, Option<DecisionRecord>, Vec<Uuid>), Refusal> {
         let question = EnrollmentQuestion {
             decision: decision::new(now),
             session: session.id.to_string(),
@@ -205,35 +206,64 @@ impl Engine {
             Some(id.to_string()),
             now,
         );
-        let answer = self.hooks().enrollment.decide(question).await;
+        let subject = ApprovalSubject {
+            directory: session.directory.clone(),
+            person_id: session.person_id.clone(),
+            udid: attributes.udid.clone(),
+            request: None,
+        };
+        let inbox = self.inbox(&subject, now).await?;
+        let answers = inbox.answers();
+        let chain = self.hooks().enrollment.answered(answers.clone());
+        let answer = chain.decide(question).await;
+        let asked_in = asked.id().to_owned();
         let record = self.record(asked, &answer);
-        if let Ok(Decided {
-            verdict: EnrollmentVerdict::Allow(allowance),
-            ..
-        }) = answer
-        {
-            return Ok((allowance, record));
-        }
-        self.keep_record(record).await?;
-        let decided = answer.map_err(|failure| {
-            Refusal::unavailable(format!(
-                "session {id}: enrollment-approval failed: {}",
-                chain(&failure)
-            ))
-        })?;
+        let decided = match answer {
+            Ok(decided) => decided,
+            Err(failure) => {
+                self.keep_record(record).await?;
+                return Err(Refusal::unavailable(format!(
+                    "session {id}: enrollment-approval failed: {}",
+                    refusal::chain(&failure)
+                )));
+            }
+        };
         match decided.verdict {
-            EnrollmentVerdict::Allow(allowance) => Ok((allowance, None)),
+            EnrollmentVerdict::Allow(allowance) => Ok((
+                allowance,
+                record,
+                inbox.answered_as(ApprovalState::Approved),
+            )),
             EnrollmentVerdict::Deny(reason) => {
+                self.keep_record(record).await?;
                 self.store().refuse_session(id, session.version).await?;
                 Err(Refusal::forbidden(format!(
-                    "session {id}: enrollment denied: {}",
-                    reason.code
+                    "session {id}: enrollment denied: {}: {}",
+                    reason.code, reason.message
                 )))
             }
-            EnrollmentVerdict::Pending(reason) => Err(Refusal::forbidden(format!(
-                "session {id}: enrollment waits for approval: {}",
-                reason.code
-            ))),
+            EnrollmentVerdict::Pending(reason) => {
+                let wanted =
+                    approvals::asked_for(
+                        &decided.opinions,
+                        &answers,
+                        &asked_in,
+                        |said| match said {
+                            EnrollmentVerdict::Pending(reason) => Some(reason),
+                            EnrollmentVerdict::Allow(_) | EnrollmentVerdict::Deny(_) => None,
+                        },
+                    );
+                let store = self.carrying(record);
+                Err(match store.ask_approvals(&subject, &wanted, now).await? {
+                    AskOutcome::Waiting => Refusal::forbidden(format!(
+                        "session {id}: enrollment waits for approval: {}",
+                        reason.code
+                    )),
+                    AskOutcome::TooMany(why) => {
+                        Refusal::unavailable(format!("session {id}: {why}"))
+                    }
+                })
+            }
         }
     }
 
@@ -306,7 +336,7 @@ impl Engine {
             ))),
             Err(failure) => Err(Refusal::unavailable(format!(
                 "session {id}: lookup failed: {}",
-                chain(&failure)
+                refusal::chain(&failure)
             ))),
         }
     }

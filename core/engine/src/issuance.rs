@@ -11,12 +11,16 @@ use std::{
 use lanyard_pki::{Certificate, cms::CmsError};
 use lanyard_policy::Purpose;
 use lanyard_scep::{
-    Authenticated, AuthorityResponse, Exchange, Refusal as ScepRefusal, RefusalReason, Request,
+    Authenticated, AuthorityResponse, Authorized, ChallengeError, Exchange, Received,
+    Refusal as ScepRefusal, RefusalReason,
 };
-use lanyard_store::{Challenge, Session, SessionState, TransactionKey};
+use lanyard_store::{
+    ApprovalState, ApprovalSubject, Challenge, DecisionRecord, RequestKey, Session, SessionState,
+    Standing, TransactionKey,
+};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Engine, Refusal, profiles::ChallengeBinding, refusal::chain};
+use crate::{Engine, Refusal, RefusalKind, profiles::ChallengeBinding, refusal::chain};
 
 /// Every refusal takes at least this long, which is several times what the slowest of them computes: its time tells nothing
 /// about where it failed.
@@ -49,10 +53,29 @@ impl From<Refusal> for Stopped {
     }
 }
 
+impl From<ScepRefusal> for Stopped {
+    fn from(refusal: ScepRefusal) -> Self {
+        match refusal {
+            ScepRefusal::Failed { reason, .. } | ScepRefusal::Unanswerable(reason) => {
+                Self::Refused(reason)
+            }
+        }
+    }
+}
+
+/// What ra-approval comes to when nothing stops the request.
+enum Decision {
+    /// A certificate is to be issued, and this record kept with it.
+    Issue(Box<Authorized>, Option<DecisionRecord>),
+    /// Another message of the same transaction was faster.
+    Before(Certificate),
+}
+
 /// One transaction on its way to a certificate.
 struct Transaction {
     binding: ChallengeBinding,
     session: Session,
+    subject: ApprovalSubject,
     challenge: Challenge,
     key: TransactionKey,
     csr_sha256: String,
@@ -85,12 +108,13 @@ impl Engine {
         let now = self.now();
         let message = message.to_vec();
         let received = self
-            .compute(move |engine| engine.receive(&message, now))
+            .compute(move |engine| engine.setup().scep.receive(&message))
             .await?;
         let (exchange, outcome) = match received {
-            Ok((exchange, authenticated)) => {
-                (exchange, self.decide_and_issue(authenticated, now).await)
-            }
+            Ok(received) => (
+                received.exchange().clone(),
+                self.decide(received, now).await,
+            ),
             Err(ScepRefusal::Failed { exchange, reason }) => {
                 (*exchange, Err(Stopped::Refused(reason)))
             }
@@ -106,17 +130,6 @@ impl Engine {
             .await?
             .map(PkiAnswer::CertRep)
             .map_err(|error| Refusal::internal(&error))
-    }
-
-    fn receive(
-        &self,
-        message: &[u8],
-        now: SystemTime,
-    ) -> Result<(Exchange, Authenticated), ScepRefusal> {
-        let request = self.setup().scep.receive(message)?;
-        let exchange = request.exchange().clone();
-        let authenticated = request.authenticate(&self.setup().challenges, now)?;
-        Ok((exchange, authenticated))
     }
 
     /// Once its signature is verified, a client gets an answer in SCEP even if we failed: it takes no other.
@@ -146,42 +159,138 @@ impl Engine {
         scep.failure(exchange, info, text, rand::random(), now)
     }
 
+    /// A request, or a poll for one that waits: both come to the request, and the request to a certificate.
+    async fn decide(&self, received: Received, now: SystemTime) -> Result<Certificate, Stopped> {
+        let key = transaction_key(received.transaction());
+        let latest = self.store().standing_answer(&key, None, now).await;
+        let latest = latest.map_err(Refusal::from)?;
+        let (request, waiting) = match (received, latest) {
+            (Received::Request(request), latest) => {
+                let csr_sha256 = hex::encode(request.csr().digest());
+                let waiting = match latest {
+                    Standing::Waiting(known) if known.csr_sha256 == csr_sha256 => Some(known),
+                    _ => None,
+                };
+                (request, waiting)
+            }
+            (Received::Poll(poll), Standing::Waiting(known)) => {
+                let request = self.store().waiting_request(&key).await;
+                let request = request.map_err(Refusal::from)?;
+                let unknown = || Stopped::Refused(RefusalReason::UnknownTransaction);
+                let request = poll.resume(request.ok_or_else(unknown)?.expose())?;
+                (request, Some(known))
+            }
+            (Received::Poll(_), Standing::Issued(before)) => {
+                return record::issued_before(&before.der);
+            }
+            (Received::Poll(_), Standing::Denied { reason }) => {
+                return Err(Stopped::Rejected(format!("denied before: {reason}")));
+            }
+            (Received::Poll(_), Standing::None) => {
+                return Err(Stopped::Refused(RefusalReason::UnknownTransaction));
+            }
+        };
+        // A request may wait longer than its challenge lives: what counts is that it came in time, with that challenge.
+        let came = waiting.as_ref().map_or(now, |known| known.created_at);
+        let authenticated = request.authenticate(&self.setup().challenges, came)?;
+        let claims = authenticated.claims();
+        let waits = waiting.is_some_and(|known| known.challenge_id == hex::encode(claims.id));
+        if !waits && now >= claims.expires {
+            let expired = RefusalReason::Challenge(ChallengeError::Expired);
+            return Err(Stopped::Refused(expired));
+        }
+        self.decide_and_issue(authenticated, key, waits, now).await
+    }
+
     async fn decide_and_issue(
         &self,
         authenticated: Authenticated,
+        key: TransactionKey,
+        waits: bool,
         now: SystemTime,
     ) -> Result<Certificate, Stopped> {
         let binding =
             ChallengeBinding::decode(&authenticated.claims().binding).ok_or_else(|| {
                 Stopped::Rejected("the challenge is bound to nothing known".to_owned())
             })?;
+        let session = self.session_for(binding, now).await?;
+        let csr_sha256 = hex::encode(authenticated.request().csr().digest());
+        let device = session.device.as_ref();
         let transaction = Transaction {
-            session: self.session_for(binding, now).await?,
+            subject: ApprovalSubject {
+                directory: session.directory.clone(),
+                person_id: session.person_id.clone(),
+                udid: device.map(|device| device.udid.clone()).unwrap_or_default(),
+                request: Some(RequestKey {
+                    transaction: key.clone(),
+                    csr_sha256: csr_sha256.clone(),
+                }),
+            },
+            session,
             binding,
             challenge: Challenge {
                 id: hex::encode(authenticated.claims().id),
                 expires_at: authenticated.claims().expires,
             },
-            key: transaction_key(authenticated.request()),
-            csr_sha256: hex::encode(authenticated.request().csr().digest()),
+            key,
+            csr_sha256,
         };
-        let before = self
-            .store()
-            .standing_certificate(
-                &transaction.key,
-                &transaction.csr_sha256,
-                &transaction.challenge.id,
-                now,
-            )
-            .await
-            .map_err(Refusal::from)?;
-        if let Some(before) = before {
-            return record::issued_before(&before.der);
+        if let Some(certificate) = self.answered_before(&transaction, now).await? {
+            return Ok(certificate);
         }
-        let (authorized, record) = self
-            .ask_ra_approval(authenticated, &transaction, now)
-            .await?;
-        self.issue(authorized, record, transaction, now).await
+        let inbox = self.inbox(&transaction.subject, now).await;
+        let inbox = inbox.map_err(Refusal::from)?;
+        if inbox.is_waiting() {
+            return Err(Stopped::Pending("nobody has answered yet".to_owned()));
+        }
+        if waits {
+            self.person_may_still(&transaction.session, now).await?;
+        }
+        match self
+            .ask_ra_approval(authenticated, &transaction, &inbox, now)
+            .await?
+        {
+            Decision::Issue(authorized, record) => {
+                let used = inbox.answered_as(ApprovalState::Approved);
+                self.issue(*authorized, record, used, transaction, now)
+                    .await
+            }
+            Decision::Before(certificate) => Ok(certificate),
+        }
+    }
+
+    /// The certificate that this very request got before.
+    async fn answered_before(
+        &self,
+        transaction: &Transaction,
+        now: SystemTime,
+    ) -> Result<Option<Certificate>, Stopped> {
+        let Transaction {
+            key,
+            csr_sha256,
+            challenge,
+            ..
+        } = transaction;
+        let request = Some((csr_sha256.as_str(), challenge.id.as_str()));
+        let standing = self.store().standing_answer(key, request, now).await;
+        match standing.map_err(Refusal::from)? {
+            Standing::Issued(before) => record::issued_before(&before.der).map(Some),
+            Standing::Denied { reason } => {
+                Err(Stopped::Rejected(format!("denied before: {reason}")))
+            }
+            Standing::Waiting(_) | Standing::None => Ok(None),
+        }
+    }
+
+    /// While a request waited, its person may have been disabled.
+    async fn person_may_still(&self, session: &Session, now: SystemTime) -> Result<(), Stopped> {
+        self.must_still_be_active(session, now)
+            .await
+            .map_err(|refusal| match refusal.kind() {
+                RefusalKind::Forbidden => Stopped::Rejected(refusal.to_string()),
+                RefusalKind::Unavailable => Stopped::Pending(refusal.to_string()),
+                _ => Stopped::Fault(refusal),
+            })
     }
 
     /// The session that the challenge was minted for, if it waits for such a certificate.
@@ -224,8 +333,7 @@ impl Engine {
     }
 }
 
-fn transaction_key(request: &Request) -> TransactionKey {
-    let key = request.transaction();
+fn transaction_key(key: lanyard_scep::TransactionKey) -> TransactionKey {
     TransactionKey {
         endpoint: key.endpoint,
         transaction_id: hex::encode(key.transaction_id),

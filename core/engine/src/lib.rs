@@ -16,6 +16,7 @@
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
 //! | what plugins may issue | `ceilings` |
 //! | decision records | `records` |
+//! | what waits for a person's answer | `approvals` |
 //! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -24,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod administration;
+mod approvals;
 mod background;
 mod ceilings;
 mod check_in;
@@ -58,6 +60,7 @@ use std::{
 use tokio::sync::{Notify, Semaphore};
 
 pub use administration::{CommandRefused, Sent};
+pub use approvals::ApprovalRefused;
 pub use ceilings::{CeilingReached, Ceilings};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;

@@ -26,6 +26,10 @@ const IDENTITY_PAYLOAD: &str = "org.lanyard.enrollment.identity";
 const MDM_PAYLOAD: &str = "org.lanyard.enrollment.mdm";
 const ANCHOR_PAYLOAD: &str = "org.lanyard.enrollment.anchor";
 
+/// How often, and how many seconds apart, a device asks for a certificate that is pending.
+const POLLS: u32 = 720;
+const SECONDS_BETWEEN_POLLS: u32 = 60;
+
 impl ProfileSigner {
     pub(crate) fn identity(&self) -> SigningIdentity<'_> {
         SigningIdentity {
@@ -163,6 +167,11 @@ impl Engine {
             .mint(self.setup().scep.name(), &claims);
         let mut payload =
             ScepPayload::new(&self.setup().urls.scep, Challenge::new(challenge.as_str()));
+        // Where somebody may have to look at it, half a day of polls: by itself, a device gives up after some twenty seconds.
+        if !self.hooks().ra.is_empty() {
+            payload.retries = Some(POLLS);
+            payload.retry_delay = Some(SECONDS_BETWEEN_POLLS);
+        }
         payload.name = Some(self.setup().organization.clone());
         // A wish only: the certificate's subject is written from the session, whatever the request says.
         payload.subject = vec![

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::SystemTime};
 use lanyard_policy::{
     Called, ChainFailure, Decided, Decision, HookFailure, HookPoint, HostCall, Meter, Tape, Used,
 };
-use lanyard_store::{DecisionFilter, DecisionRecord, StoreError};
+use lanyard_store::{DecisionFilter, DecisionRecord, Store, StoreError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -158,6 +158,14 @@ impl Engine {
                 tracing::error!(error = chain(&error), "a trial is not recorded");
             }
         });
+    }
+
+    /// The store, whose next use case writes this record.
+    pub(crate) fn carrying(&self, record: Option<DecisionRecord>) -> Store {
+        match record {
+            Some(record) => self.store().recording(record),
+            None => self.store().clone(),
+        }
     }
 
     /// Keeps a record of what changes nothing else.

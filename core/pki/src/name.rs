@@ -91,6 +91,12 @@ impl Name {
         &self.0
     }
 
+    /// IssuerAndSubject (RFC 8894, 3.3.3), this name being the issuer's: what a poll for a pending certificate is about.
+    #[must_use]
+    pub fn and_subject(&self, subject: &Self) -> Vec<u8> {
+        asn1::sequence(&[self.der(), subject.der()])
+    }
+
     /// Whether the name has no attribute at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -46,6 +46,8 @@ impl From<der::Error> for RequestError {
 /// What it asks for is a wish: certificates are built from a [`Template`](crate::Template), never from a request.
 #[derive(Clone)]
 pub struct CertificationRequest {
+    /// All of it, as it came.
+    der: Zeroizing<Vec<u8>>,
     /// The octets that are signed; the challenge is among them.
     signed: Zeroizing<Vec<u8>>,
     signature_algorithm: ObjectIdentifier,
@@ -78,6 +80,7 @@ impl CertificationRequest {
         let subject = Name::from_der(fields.expect(Tag::Sequence)?.raw);
         let public_key = PublicKey::from_spki(fields.expect(Tag::Sequence)?.raw)?;
         let mut request = Self {
+            der: Zeroizing::new(der.to_vec()),
             signed: Zeroizing::new(info.raw.to_vec()),
             signature_algorithm: algorithm.kind,
             signature,
@@ -161,6 +164,12 @@ impl CertificationRequest {
             &self.signature,
             strength,
         )
+    }
+
+    /// The encoded request. The challenge is in it, so it is as secret.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// The name asked for.

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::HookFailure;
 
+mod answer;
 mod approval;
 mod directory;
 mod selection;
 
+pub use answer::{Answer, Answers};
 pub use approval::{EnrollmentChain, RaChain};
 pub use directory::DirectoryChain;
 pub use selection::SelectionChain;

@@ -36,8 +36,8 @@ mod tape;
 
 pub use ceiling::Ceiling;
 pub use chain::{
-    Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, FailureSide, Opinion, RaChain,
-    SelectionChain,
+    Answer, Answers, Binding, ChainFailure, Decided, DirectoryChain, EnrollmentChain, FailureSide,
+    Opinion, RaChain, SelectionChain,
 };
 pub use device::DeviceFacts;
 pub use directory::{

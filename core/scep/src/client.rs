@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! GetCACaps, GetCACert ─▶ Authorities::read ─▶ Enrollment::new ─▶ message() ─▶ PKIOperation ─▶ receive ─▶ Answer
+//!                                                                    ▲                                     │
+//!                                                                    └────── poll() ◀────── Pending ◀──────┘
 //! ```
 
 use std::time::{Duration, SystemTime};
@@ -86,6 +88,13 @@ impl Authorities {
         })
     }
 
+    /// Who issues: the authority that issued the recipient, or the recipient itself where it is one.
+    fn issuer(&self) -> &Certificate {
+        let mut all = self.all.iter();
+        all.find(|each| each.is_authority() && each.subject() == self.recipient.issuer())
+            .unwrap_or(&self.recipient)
+    }
+
     /// All certificates, in the order in which they came.
     #[must_use]
     pub fn all(&self) -> &[Certificate] {
@@ -100,6 +109,7 @@ pub struct Enrollment<'a> {
     key: &'a PrivateKey,
     /// Signs the request, and is what the answer is encrypted to.
     certificate: Certificate,
+    subject: Name,
     transaction_id: Vec<u8>,
     nonce: [u8; 16],
     message: Vec<u8>,
@@ -142,24 +152,46 @@ impl<'a> Enrollment<'a> {
             .flat_map(|octet| format!("{octet:02X}").into_bytes())
             .collect();
         let request = CertificationRequest::sign(key, subject, challenge)?;
-        let envelope = cms::encrypt(&request, &authorities.recipient, Cipher::Aes128Cbc)?;
-        let message = cms::Signer::new(key, &certificate)
-            .signing_time(now)
-            .attribute(Attribute::printable(
-                MESSAGE_TYPE,
-                MessageType::PkcsReq.code().as_bytes(),
-            ))
-            .attribute(Attribute::printable(TRANSACTION_ID, &transaction_id))
-            .attribute(Attribute::octets(SENDER_NONCE, &nonce))
-            .sign(&envelope)?;
-        Ok(Self {
+        let mut enrollment = Self {
             authorities,
             key,
             certificate,
+            subject: subject.clone(),
             transaction_id,
             nonce,
-            message,
-        })
+            message: Vec::new(),
+        };
+        enrollment.write(MessageType::PkcsReq, &request, nonce, now)?;
+        Ok(enrollment)
+    }
+
+    /// The next message is a CertPoll (RFC 8894, 3.3.3): after [`Answer::Pending`] it asks whether the request is decided. A poll has
+    /// a nonce of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn poll(&mut self, nonce: [u8; 16], now: SystemTime) -> Result<(), ClientError> {
+        let issuer = self.authorities.issuer().subject();
+        let about = issuer.and_subject(&self.subject);
+        self.write(MessageType::CertPoll, &about, nonce, now)
+    }
+
+    fn write(
+        &mut self,
+        kind: MessageType,
+        content: &[u8],
+        nonce: [u8; 16],
+        now: SystemTime,
+    ) -> Result<(), ClientError> {
+        let envelope = cms::encrypt(content, &self.authorities.recipient, Cipher::Aes128Cbc)?;
+        self.message = cms::Signer::new(self.key, &self.certificate)
+            .signing_time(now)
+            .attribute(Attribute::printable(MESSAGE_TYPE, kind.code().as_bytes()))
+            .attribute(Attribute::printable(TRANSACTION_ID, &self.transaction_id))
+            .attribute(Attribute::octets(SENDER_NONCE, &nonce))
+            .sign(&envelope)?;
+        self.nonce = nonce;
+        Ok(())
     }
 
     /// The pkiMessage to send as PKIOperation.

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! octets ──Endpoint::receive──▶ Request       signature, possession of the key: proven
+//!                            └─▶ Poll          the same of a client that waits; Poll::resume gives its Request back
 //!          Request::authenticate ▶ Authenticated  the challenge is ours, for this endpoint, and not expired
 //!          Authenticated::approve ▶ Authorized     the caller decided, and says what the certificate will say
 //!          Endpoint::issue ──────▶ Certificate    nothing but an `Authorized` can be issued
@@ -17,7 +18,7 @@
 //!
 //! ```
 //! # use std::{error::Error, time::SystemTime};
-//! # use lanyard_scep::{Authenticated, CertificateProfile, ChallengeKey, Endpoint, Refusal};
+//! # use lanyard_scep::{Authenticated, CertificateProfile, ChallengeKey, Endpoint, Received, Refusal};
 //! # fn serve(
 //! #     endpoint: &Endpoint,
 //! #     challenges: &ChallengeKey,
@@ -27,6 +28,7 @@
 //! # ) -> Result<Vec<u8>, Box<dyn Error>> {
 //! let heard = endpoint
 //!     .receive(message)
+//!     .and_then(Received::request) // nothing waits here, so nobody polls
 //!     .and_then(|request| request.authenticate(challenges, now));
 //! match heard {
 //!     Ok(authenticated) => {
@@ -58,6 +60,6 @@ pub use endpoint::{AuthorityResponse, Compatibility, Endpoint, EndpointError, Id
 pub use message::{FailInfo, MessageType, PkiStatus};
 pub use query::{Operation, QueryError, operation, pki_message, posted_operation};
 pub use request::{
-    Authenticated, Authorized, CertificateProfile, Exchange, Refusal, RefusalReason, Request,
-    TransactionKey,
+    Authenticated, Authorized, CertificateProfile, Exchange, Poll, Received, Refusal,
+    RefusalReason, Request, TransactionKey,
 };

@@ -33,6 +33,14 @@ impl Exchange {
     pub fn signer(&self) -> &Certificate {
         &self.signer
     }
+
+    fn transaction_of(&self, endpoint: &str) -> TransactionKey {
+        TransactionKey {
+            endpoint: endpoint.to_owned(),
+            transaction_id: self.transaction_id.clone(),
+            signer: self.signer.public_key().fingerprint(),
+        }
+    }
 }
 
 /// What tells one transaction from another: the client's identifier, which is often a hash of its key and so repeats,
@@ -45,6 +53,85 @@ pub struct TransactionKey {
     pub transaction_id: Vec<u8>,
     /// SHA-256 of the signer's SubjectPublicKeyInfo.
     pub signer: [u8; 32],
+}
+
+/// A message whose signature holds.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// PKCSReq: a certificate, please.
+    Request(Request),
+    /// CertPoll: is the pending certificate decided?
+    Poll(Poll),
+}
+
+impl Received {
+    /// Whom to answer, and how.
+    #[must_use]
+    pub fn exchange(&self) -> &Exchange {
+        match self {
+            Self::Request(request) => &request.exchange,
+            Self::Poll(poll) => &poll.exchange,
+        }
+    }
+
+    /// The transaction that this belongs to.
+    #[must_use]
+    pub fn transaction(&self) -> TransactionKey {
+        match self {
+            Self::Request(request) => request.transaction(),
+            Self::Poll(poll) => poll.transaction(),
+        }
+    }
+
+    /// For an endpoint where nothing ever waits, and so nobody may poll.
+    ///
+    /// # Errors
+    /// A refusal of the poll, to answer with [`Endpoint::failure`](crate::Endpoint::failure).
+    pub fn request(self) -> Result<Request, Refusal> {
+        match self {
+            Self::Request(request) => Ok(request),
+            Self::Poll(poll) => Err(poll.refuse()),
+        }
+    }
+}
+
+/// A CertPoll whose signature holds. It says which transaction it is about, and nothing else: whoever remembered the request
+/// goes on from there.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    pub(crate) endpoint: String,
+    pub(crate) exchange: Exchange,
+}
+
+impl Poll {
+    /// The transaction that is polled for. Another signer's poll is about another transaction.
+    #[must_use]
+    pub fn transaction(&self) -> TransactionKey {
+        self.exchange.transaction_of(&self.endpoint)
+    }
+
+    /// The request that this poll is about: the one that was remembered under its transaction, from
+    /// [`CertificationRequest::der`].
+    ///
+    /// # Errors
+    /// A refusal if that is no request by the key that signed this poll.
+    pub fn resume(self, csr: &[u8]) -> Result<Request, Refusal> {
+        let csr = CertificationRequest::from_der(csr).ok();
+        match csr.filter(|csr| csr.public_key() == self.exchange.signer.public_key()) {
+            Some(csr) => Ok(Request {
+                endpoint: self.endpoint,
+                exchange: self.exchange,
+                csr,
+            }),
+            None => Err(self.refuse()),
+        }
+    }
+
+    /// There is no such transaction.
+    #[must_use]
+    pub fn refuse(self) -> Refusal {
+        Refusal::failed(self.exchange, RefusalReason::UnknownTransaction)
+    }
 }
 
 /// A PKCSReq whose signature holds, whose envelope opened, and whose sender has the key that it wants certified. Nothing
@@ -72,11 +159,7 @@ impl Request {
     /// The transaction that this belongs to.
     #[must_use]
     pub fn transaction(&self) -> TransactionKey {
-        TransactionKey {
-            endpoint: self.endpoint.clone(),
-            transaction_id: self.exchange.transaction_id.clone(),
-            signer: self.exchange.signer.public_key().fingerprint(),
-        }
+        self.exchange.transaction_of(&self.endpoint)
     }
 
     /// Checks the challenge.
@@ -207,6 +290,9 @@ pub enum RefusalReason {
     /// A messageType that is unknown or not served.
     #[error("messageType {0} is not served here")]
     MessageType(String),
+    /// A poll for what nobody has asked for, or for what is over.
+    #[error("there is no such transaction to poll for")]
+    UnknownTransaction,
     /// Encrypted to another key.
     #[error("the message is not encrypted to this endpoint")]
     NotRecipient,
@@ -233,6 +319,7 @@ impl RefusalReason {
             | Self::Attribute(_)
             | Self::MessageType(_)
             | Self::NotRecipient
+            | Self::UnknownTransaction
             | Self::Challenge(_)
             | Self::Rejected(_) => FailInfo::BadRequest,
         }
@@ -246,6 +333,7 @@ impl RefusalReason {
                 "algorithm or key not accepted: AES or 3DES, SHA-1 or SHA-2, RSA of 2048 bits or more"
             }
             Self::MessageType(_) => "unsupported messageType",
+            Self::UnknownTransaction => "no such transaction",
             Self::NotRecipient => "not encrypted to this CA: fetch GetCACert again",
             Self::Signature(_) | Self::Envelope => "message check failed",
             Self::Message(_) | Self::Attribute(_) => "malformed message",

@@ -3,8 +3,8 @@
 
 mod document;
 mod enforce;
-mod recorded;
 mod reach;
+mod recorded;
 
 pub(crate) use document::{BindingDocument, Document};
 pub(crate) use enforce::{Applied, Policies, PolicyRefused};

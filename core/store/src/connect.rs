@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lanyard_pki::seal::SealingKey;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use uuid::Uuid;
 
 use crate::decisions::DecisionRecord;
 use crate::events::NewEvent;
@@ -33,6 +34,8 @@ pub struct Store {
     pub(crate) note: Option<NewEvent>,
     /// The decision that the next use case carries out.
     pub(crate) record: Option<DecisionRecord>,
+    /// The approvals that the next use case uses up, and when.
+    pub(crate) uses: Option<(Vec<Uuid>, SystemTime)>,
 }
 
 impl fmt::Debug for Store {
@@ -67,6 +70,7 @@ impl Store {
             sealing: Arc::new(sealing),
             note: None,
             record: None,
+            uses: None,
         };
         store.adopt_sealing_key().await?;
         Ok(store)
@@ -88,6 +92,7 @@ impl Store {
             sealing: Arc::new(sealing),
             note: None,
             record: None,
+            uses: None,
         };
         store.check_sealing_key().await?;
         Ok(store)

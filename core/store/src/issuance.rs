@@ -17,7 +17,7 @@ use crate::{Store, StoreError};
 const REPLAY_WINDOW: Duration = Duration::from_hours(24);
 
 /// How long a denial stands before the same request is decided again.
-const DENIAL_WINDOW: Duration = Duration::from_hours(1);
+pub(crate) const DENIAL_WINDOW: Duration = Duration::from_hours(1);
 
 /// The step that an enrollment session takes together with an issuance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +57,28 @@ pub enum IssueOutcome {
         /// Why.
         reason: String,
     },
+    /// An approval that was to be used up was changed or has expired meanwhile; nothing changed.
+    ApprovalGone,
     /// The challenge was used by another request; nothing changed.
     ChallengeUsed,
     /// The session is not in the state that it must be in, or does not exist; nothing changed.
     SessionMoved,
+}
+
+/// What [`Store::standing_answer`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing, or nothing that stands.
+    None,
+    /// A certificate, within the last 24 hours.
+    Issued(Box<Certificate>),
+    /// A denial, within the last hour.
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// It waits.
+    Waiting(Box<Transaction>),
 }
 
 impl Store {
@@ -97,7 +115,8 @@ impl Store {
         } = issuance;
         let tx = self.begin().await?;
         let known = lock(&tx, key, csr_sha256).await?;
-        if let Some(answer) = standing_answer(&tx, known.as_ref(), &challenge.id, now).await? {
+        if let Some(answer) = standing_answer(&tx, known.as_ref(), Some(&challenge.id), now).await?
+        {
             return Ok(answer);
         }
         let spent_on_this = known.as_ref().is_some_and(|known| {
@@ -125,39 +144,47 @@ impl Store {
             )
         };
         put(&tx, row).await?;
+        if !self.use_approvals(&tx).await? {
+            return Ok(IssueOutcome::ApprovalGone);
+        }
         self.note(&tx, now).await?;
         self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(IssueOutcome::Issued)
     }
 
-    /// The certificate that this very request was given within the last 24 hours, if it was: a repetition needs no new decision.
-    /// With another challenge it is no repetition: that one may be somebody else's.
+    /// What this very request was answered before, while that stands: a repetition needs no new decision. With another challenge it is
+    /// no repetition: that one may be somebody else's. Without `csr_sha256` and `challenge_id` it is the question of a poll: what
+    /// was answered to the latest request?
     ///
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
-    pub async fn standing_certificate(
+    pub async fn standing_answer(
         &self,
         key: &TransactionKey,
-        csr_sha256: &str,
-        challenge_id: &str,
+        request: Option<(&str, &str)>,
         now: SystemTime,
-    ) -> Result<Option<Certificate>, StoreError> {
+    ) -> Result<Standing, StoreError> {
         let known = self.find_transaction(key).await?;
-        let same = known.filter(|known| known.csr_sha256 == csr_sha256);
-        match standing_answer(&self.reader, same.as_ref(), challenge_id, now).await? {
-            Some(IssueOutcome::AlreadyIssued(certificate)) => Ok(Some(*certificate)),
-            _ => Ok(None),
+        let known = known.filter(|known| request.is_none_or(|(csr, _)| known.csr_sha256 == csr));
+        let challenge = request.map(|(_, challenge)| challenge);
+        match standing_answer(&self.reader, known.as_ref(), challenge, now).await? {
+            Some(IssueOutcome::AlreadyIssued(certificate)) => Ok(Standing::Issued(certificate)),
+            Some(IssueOutcome::Denied { reason }) => Ok(Standing::Denied { reason }),
+            _ => Ok(known
+                .filter(|known| known.state == TransactionState::Pending)
+                .filter(|known| challenge.is_none_or(|id| known.challenge_id == id))
+                .map_or(Standing::None, |known| Standing::Waiting(Box::new(known)))),
         }
     }
 }
 
-/// The answer that this request got before, while it stands.
+/// The answer that this request got before, while it stands. A poll brings no challenge: its signer's key is enough.
 async fn standing_answer(
     tx: &impl ConnectionTrait,
     known: Option<&Transaction>,
-    challenge_id: &str,
+    challenge_id: Option<&str>,
     now: SystemTime,
 ) -> Result<Option<IssueOutcome>, StoreError> {
     let Some(known) = known else {
@@ -169,7 +196,9 @@ async fn standing_answer(
             .map_or(true, |age| age < window)
     };
     match known.state {
-        TransactionState::Issued if known.challenge_id == challenge_id && within(REPLAY_WINDOW) => {
+        TransactionState::Issued
+            if challenge_id.is_none_or(|id| known.challenge_id == id) && within(REPLAY_WINDOW) =>
+        {
             let fingerprint = known.fingerprint.as_deref().unwrap_or_default();
             let certificate = certificates::find(tx, fingerprint).await?;
             let certificate = certificate.ok_or_else(|| StoreError::Damaged {

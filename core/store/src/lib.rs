@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `decisions`, `sign_ins`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `decisions`, `sign_ins`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
@@ -11,6 +11,7 @@
 //! that the store was opened with; they leave it as [`Unsealed`], which is wiped when dropped and prints nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod approvals;
 mod authenticate;
 mod certificates;
 mod challenges;
@@ -37,6 +38,10 @@ mod transactions;
 mod users;
 mod word;
 
+pub use approvals::{
+    APPROVAL_STANDS, AnswerOutcome, Approval, ApprovalAnswer, ApprovalState, ApprovalSubject,
+    AskOutcome, NewApproval, RequestKey, TooManyPending,
+};
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;
@@ -47,7 +52,7 @@ pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
 pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;
 pub use events::{DueEvent, NewEvent};
-pub use issuance::{IssueOutcome, NewIssuance, SessionStep};
+pub use issuance::{IssueOutcome, NewIssuance, SessionStep, Standing};
 pub use outbox::{DuePush, PushRecorded, ScheduleOutcome};
 pub use policies::{NewPlugin, PolicyRevision};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
@@ -56,7 +61,9 @@ pub use sessions::{
     DeviceFacts, Identification, IdentifyOutcome, NewSession, Session, SessionState, Transition,
 };
 pub use tokens::{CheckOutOutcome, MAX_USER_CHANNELS, TokenUpdate, TokenUpdateOutcome};
-pub use transactions::{DeferOutcome, DenyOutcome, Transaction, TransactionKey, TransactionState};
+pub use transactions::{
+    DeferOutcome, Deferral, DenyOutcome, Transaction, TransactionKey, TransactionState,
+};
 pub use users::{AddUserOutcome, PasswordHash, User, UserChange};
 
 /// The most rows that one list returns, whatever limit was asked for: a page is read into memory whole.

@@ -136,6 +136,8 @@ pub enum IdentifyOutcome {
         /// The version that a new attempt must expect.
         version: i32,
     },
+    /// An approval that was to be used up was used, changed or has expired meanwhile; nothing changed.
+    ApprovalGone,
     /// There is no such session.
     Unknown,
 }
@@ -324,6 +326,9 @@ impl Store {
             ..ActiveModel::default()
         };
         change_state(&tx, id, SessionState::Identified, change).await?;
+        if !self.use_approvals(&tx).await? {
+            return Ok(IdentifyOutcome::ApprovalGone);
+        }
         self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(IdentifyOutcome::Identified {
@@ -400,6 +405,21 @@ pub(crate) async fn step(
         .exec(tx)
         .await?;
     Ok(result.rows_affected)
+}
+
+/// Lets a session that waits for a person's answer live until then.
+pub(crate) async fn outlast(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    until: SystemTime,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::ExpiresAt, Expr::value(to_millis(until)))
+        .filter(Column::Id.eq(id.to_string()))
+        .filter(Column::ExpiresAt.lt(to_millis(until)))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn lock(tx: &impl ConnectionTrait, id: Uuid) -> Result<Option<Session>, StoreError> {

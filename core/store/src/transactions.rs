@@ -4,19 +4,25 @@
 //! request. The same request again gets the same certificate (a reply was lost); another request under the same name is a
 //! new one and needs an authorisation of its own.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryFilter, QuerySelect,
 };
+use uuid::Uuid;
 
+use crate::approvals::{
+    self, APPROVAL_STANDS, ApprovalSubject, AskOutcome, NewApproval, TooManyPending,
+};
 use crate::challenges::{Challenge, Spent, spend};
 use crate::entity::scep_transaction::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
+use crate::issuance::DENIAL_WINDOW;
+use crate::sealed::Cell;
 use crate::word::word_enum;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Unsealed, page, sessions};
 
 word_enum! {
     /// Where a SCEP transaction stands.
@@ -74,17 +80,38 @@ pub struct Transaction {
     pub updated_at: SystemTime,
 }
 
+/// A request that is to wait.
+#[derive(Debug, Clone)]
+pub struct Deferral<'a> {
+    /// Its transaction.
+    pub key: &'a TransactionKey,
+    /// SHA-256 of what it asks for, hex.
+    pub csr_sha256: &'a str,
+    /// What authorises it.
+    pub challenge: &'a Challenge,
+    /// The request itself, in DER. It is sealed: its challenge is in it.
+    pub request: &'a [u8],
+    /// Why it waits.
+    pub reason: &'a str,
+    /// The session behind it, which then lives as long as an approval stands.
+    pub session: Uuid,
+    /// Who and what the approvals are about.
+    pub subject: &'a ApprovalSubject,
+    /// What is to be looked at. Nothing, if it waits for a hook that failed.
+    pub approvals: &'a [NewApproval],
+}
+
 /// What became of [`Store::defer_transaction`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeferOutcome {
     /// It waits, and its challenge is spent on it.
     Pending,
-    /// It waits since an earlier message.
-    AlreadyPending,
     /// Its certificate exists already; nothing changed.
     AlreadyIssued,
     /// The challenge was used by another request; nothing changed.
     ChallengeUsed,
+    /// Too much waits already; nothing changed.
+    TooMany(TooManyPending),
 }
 
 /// What became of [`Store::deny_transaction`].
@@ -97,44 +124,79 @@ pub enum DenyOutcome {
 }
 
 impl Store {
-    /// Records that a request waits for a decision, and spends its challenge on it.
+    /// Records that a request waits for a decision, and spends its challenge on it; its approvals and the decision's record with it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
     pub async fn defer_transaction(
         &self,
-        key: &TransactionKey,
-        csr_sha256: &str,
-        challenge: &Challenge,
-        reason: &str,
+        deferral: Deferral<'_>,
         now: SystemTime,
     ) -> Result<DeferOutcome, StoreError> {
+        let Deferral {
+            key,
+            csr_sha256,
+            challenge,
+            ..
+        } = deferral;
         let tx = self.begin().await?;
-        match lock(&tx, key, csr_sha256).await?.map(|known| known.state) {
+        let known = lock(&tx, key, csr_sha256).await?;
+        let same = known.filter(|known| known.challenge_id == challenge.id);
+        match same.map(|known| known.state) {
             Some(TransactionState::Issued) => return Ok(DeferOutcome::AlreadyIssued),
-            Some(TransactionState::Pending) => return Ok(DeferOutcome::AlreadyPending),
-            Some(TransactionState::Denied) | None => {}
+            Some(TransactionState::Pending) => {}
+            Some(TransactionState::Denied) | None => {
+                if spend(&tx, challenge, key.request(csr_sha256), now).await? == Spent::Before {
+                    return Ok(DeferOutcome::ChallengeUsed);
+                }
+                approvals::supersede(&tx, key).await?;
+                let row = Model {
+                    reason: Some(deferral.reason.to_owned()),
+                    request: Some(self.seal(request_cell(&parts(key)), deferral.request)),
+                    ..new_row(
+                        key,
+                        csr_sha256,
+                        TransactionState::Pending,
+                        &challenge.id,
+                        now,
+                    )
+                };
+                put(&tx, row).await?;
+            }
         }
-        if spend(&tx, challenge, key.request(csr_sha256), now).await? == Spent::Before {
-            return Ok(DeferOutcome::ChallengeUsed);
+        if !deferral.approvals.is_empty() {
+            match approvals::ask(&tx, deferral.subject, deferral.approvals, now).await? {
+                AskOutcome::Waiting => {}
+                AskOutcome::TooMany(why) => return Ok(DeferOutcome::TooMany(why)),
+            }
+            sessions::outlast(&tx, deferral.session, now + APPROVAL_STANDS).await?;
         }
-        let row = Model {
-            reason: Some(reason.to_owned()),
-            ..new_row(
-                key,
-                csr_sha256,
-                TransactionState::Pending,
-                &challenge.id,
-                now,
-            )
-        };
-        put(&tx, row).await?;
+        self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(DeferOutcome::Pending)
     }
 
-    /// Records that a request was refused.
+    /// The request of a transaction that waits, in DER.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn waiting_request(
+        &self,
+        key: &TransactionKey,
+    ) -> Result<Option<Unsealed<Vec<u8>>>, StoreError> {
+        let row = Entity::find_by_id(primary_key(key))
+            .filter(Column::State.eq(TransactionState::Pending.as_str()))
+            .one(&self.reader)
+            .await?;
+        let request = row.and_then(|row| row.request);
+        request
+            .map(|request| self.unseal(request_cell(&parts(key)), &request))
+            .transpose()
+    }
+
+    /// Records that a request was refused; the decision's record, and the use of the approvals that it relied upon, with it.
     ///
     /// # Errors
     ///
@@ -157,8 +219,47 @@ impl Store {
             ..new_row(key, csr_sha256, TransactionState::Denied, challenge_id, now)
         };
         put(&tx, row).await?;
+        // Whether or not the denial is still what it was, the request is over.
+        self.use_approvals(&tx).await?;
+        approvals::supersede(&tx, key).await?;
+        self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(DenyOutcome::Denied)
+    }
+
+    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) transactions whose denial stands no more, or that have waited longer than
+    /// anybody may answer; how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_transactions(
+        &self,
+        now: SystemTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let older = |state: TransactionState, than: Duration| {
+            Condition::all()
+                .add(Column::State.eq(state.as_str()))
+                .add(Column::UpdatedAt.lt(to_millis(now - than)))
+        };
+        let over = Condition::any()
+            .add(older(TransactionState::Denied, DENIAL_WINDOW))
+            .add(older(TransactionState::Pending, 2 * APPROVAL_STANDS));
+        let tx = self.begin().await?;
+        let old = Entity::find()
+            .filter(over)
+            .limit(page(limit))
+            .all(&tx)
+            .await?;
+        let forgotten = old.len() as u64;
+        for row in old {
+            Entity::delete_by_id((row.endpoint, row.transaction_id, row.signer_spki))
+                .exec(&tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(forgotten)
     }
 
     /// Finds a transaction by its name: its latest request.
@@ -207,6 +308,7 @@ pub(crate) fn new_row(
         fingerprint: None,
         challenge_id: challenge_id.to_owned(),
         reason: None,
+        request: None,
         created_at: to_millis(now),
         updated_at: to_millis(now),
     }
@@ -234,6 +336,7 @@ pub(crate) async fn put(tx: &DatabaseTransaction, mut row: Model) -> Result<(), 
         Column::Fingerprint,
         Column::ChallengeId,
         Column::Reason,
+        Column::Request,
         Column::CreatedAt,
         Column::UpdatedAt,
     ]);
@@ -242,6 +345,19 @@ pub(crate) async fn put(tx: &DatabaseTransaction, mut row: Model) -> Result<(), 
         .exec_without_returning(tx)
         .await?;
     Ok(())
+}
+
+fn parts(key: &TransactionKey) -> [&str; 3] {
+    [&key.endpoint, &key.transaction_id, &key.signer_spki]
+}
+
+/// The sealed request of a transaction. The last two parts of its key are hex, so that no two cells share a name.
+fn request_cell<'a>(key: &'a [&'a str]) -> Cell<'a> {
+    Cell {
+        table: "scep_transaction",
+        column: "request",
+        key,
+    }
 }
 
 fn primary_key(key: &TransactionKey) -> (String, String, String) {

@@ -55,18 +55,14 @@ impl Device {
             .as_ref()
             .map(|challenge| challenge.expose());
         let now = SystemTime::now();
-        let enrollment =
+        let mut enrollment =
             Enrollment::new(&authorities, &key, &subject, challenge, rand::random(), now)?;
         let mut message = enrollment.message().to_vec();
         alter(&mut message);
-        let call = if takes_post {
-            let url = operation(payload, "PKIOperation", None);
-            Call::post(url, MESSAGE_CONTENT_TYPE, message)
-        } else {
-            let message = STANDARD.encode(message);
-            Call::get(operation(payload, "PKIOperation", Some(&message)))
-        };
-        for _ in 0..=payload.retries.unwrap_or(RETRIES) {
+        let retries = payload.retries.unwrap_or(RETRIES);
+        let delay = Duration::from_secs(payload.retry_delay.unwrap_or(RETRY_DELAY).into());
+        for attempt in 0..=retries {
+            let call = pki_operation(payload, message, takes_post);
             let answer = self.client.send_repeatedly(&call).await?;
             let answer = of_type(answer, MESSAGE_CONTENT_TYPE)?;
             match enrollment.receive(&answer.body)? {
@@ -80,10 +76,13 @@ impl Device {
                 Decision::Failed { info, text } => {
                     return Err(StepError::ScepFailed { info, text });
                 }
-                // The same request again is the same transaction, so it asks for the decision as CertPoll would.
                 Decision::Pending => {
-                    let delay = payload.retry_delay.unwrap_or(RETRY_DELAY);
-                    sleep(Duration::from_secs(delay.into())).await;
+                    // Apple's client polls once without waiting.
+                    if (1..retries).contains(&attempt) {
+                        sleep(delay).await;
+                    }
+                    enrollment.poll(rand::random(), SystemTime::now())?;
+                    message = enrollment.message().to_vec();
                 }
             }
         }
@@ -115,6 +114,16 @@ impl Device {
             }
         }
         Ok(authorities)
+    }
+}
+
+fn pki_operation(payload: &ScepPayload, message: Vec<u8>, takes_post: bool) -> Call {
+    if takes_post {
+        let url = operation(payload, "PKIOperation", None);
+        Call::post(url, MESSAGE_CONTENT_TYPE, message)
+    } else {
+        let message = STANDARD.encode(message);
+        Call::get(operation(payload, "PKIOperation", Some(&message)))
     }
 }
 

@@ -81,6 +81,8 @@ pub(crate) enum Mistake {
 pub(crate) struct Script {
     pub(crate) mistake: Option<Mistake>,
     pub(crate) pended: bool,
+    /// The latest request for a certificate, which a poll is about.
+    pub(crate) request: Vec<u8>,
     pub(crate) check_ins: Vec<(CheckIn, Certificate)>,
     pub(crate) reports: Vec<Report>,
     pub(crate) commands: VecDeque<Command>,

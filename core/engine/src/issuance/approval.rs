@@ -8,14 +8,19 @@ use std::{
 use lanyard_pki::{CertificationRequest, ExtendedKeyUsage, KeyUsage, Name, NameAttribute};
 use lanyard_policy::{
     Amendments, ChallengeFacts, ChallengeOutcome, CsrFacts, HookPoint, KeyType, Purpose,
-    RaQuestion, RaVerdict,
+    RaQuestion, RaVerdict, Reason,
 };
-use lanyard_scep::{Authenticated, Authorized, CertificateProfile};
-use lanyard_store::{DecisionRecord, Session};
+use lanyard_scep::{Authenticated, CertificateProfile};
+use lanyard_store::{
+    ApprovalState, DecisionRecord, DeferOutcome, Deferral, DenyOutcome, NewApproval, Session,
+};
+use uuid::Uuid;
 
-use super::{Stopped, Transaction};
+use super::{Decision, Stopped, Transaction};
 use crate::{
-    Engine, Refusal, decision,
+    Engine, Refusal,
+    approvals::{self, Inbox},
+    decision,
     enrollment::{person_of, policy_device},
     records::Asked,
     refusal::chain,
@@ -25,11 +30,13 @@ impl Engine {
     pub(super) async fn ask_ra_approval(
         &self,
         authenticated: Authenticated,
-        Transaction {
-            binding, session, ..
-        }: &Transaction,
+        transaction: &Transaction,
+        inbox: &Inbox,
         now: SystemTime,
-    ) -> Result<(Authorized, Option<DecisionRecord>), Stopped> {
+    ) -> Result<Decision, Stopped> {
+        let Transaction {
+            binding, session, ..
+        } = transaction;
         let request = authenticated.request();
         let question = RaQuestion {
             decision: decision::new(now),
@@ -59,36 +66,117 @@ impl Engine {
             Some(session.id.to_string()),
             now,
         );
-        let answer = self.hooks().ra.decide(question).await;
-        let mut record = self.record(asked, &answer);
-        if !matches!(&answer, Ok(decided) if matches!(decided.verdict, RaVerdict::Approve(_))) {
-            self.keep_record(record.take())
-                .await
-                .map_err(Refusal::from)?;
-        }
-        let verdict = match answer {
-            Ok(decided) => decided.verdict,
-            // A hook that failed is asked again at the client's next poll.
+        let answers = inbox.answers();
+        let hooks = self.hooks();
+        let answer = hooks.ra.answered(answers.clone()).decide(question).await;
+        let asked_in = asked.id().to_owned();
+        let record = self.record(asked, &answer);
+        let request = authenticated.request().csr();
+        let decided = match answer {
+            Ok(decided) => decided,
+            // A hook that failed is asked again at the client's next poll; nobody has to look at it.
             Err(failure) => {
-                return Err(Stopped::Pending(format!(
-                    "ra-approval failed: {}",
-                    chain(&failure)
-                )));
+                let reason = format!("ra-approval failed: {}", chain(&failure));
+                return self
+                    .defer(transaction, request, reason, &[], record, now)
+                    .await;
             }
         };
-        match verdict {
+        match decided.verdict {
             RaVerdict::Approve(approval) => {
                 let profile =
                     self.certificate_profile(binding.purpose, session, &approval.amendments)?;
-                Ok((authenticated.approve(profile), record))
+                let authorized = Box::new(authenticated.approve(profile));
+                Ok(Decision::Issue(authorized, record))
             }
-            RaVerdict::Deny(reason) => Err(Stopped::Rejected(format!(
-                "ra-approval denied: {}",
-                reason.code
-            ))),
+            RaVerdict::Deny(reason) => {
+                let used = inbox.answered_as(ApprovalState::Denied);
+                self.deny(transaction, &reason, used, record, now).await
+            }
             RaVerdict::Pending(reason) => {
-                Err(Stopped::Pending(format!("ra-approval: {}", reason.code)))
+                let wanted =
+                    approvals::asked_for(
+                        &decided.opinions,
+                        &answers,
+                        &asked_in,
+                        |said| match said {
+                            RaVerdict::Pending(reason) => Some(reason),
+                            RaVerdict::Approve(_) | RaVerdict::Deny(_) => None,
+                        },
+                    );
+                let reason = format!("ra-approval: {}", reason.code);
+                self.defer(transaction, request, reason, &wanted, record, now)
+                    .await
             }
+        }
+    }
+
+    /// Lets a request wait: for a person's answer, or, with nothing to look at, for a hook that answers.
+    async fn defer(
+        &self,
+        transaction: &Transaction,
+        request: &CertificationRequest,
+        reason: String,
+        wanted: &[NewApproval],
+        record: Option<DecisionRecord>,
+        now: SystemTime,
+    ) -> Result<Decision, Stopped> {
+        let deferral = Deferral {
+            key: &transaction.key,
+            csr_sha256: &transaction.csr_sha256,
+            challenge: &transaction.challenge,
+            request: request.der(),
+            reason: &reason,
+            session: transaction.session.id,
+            subject: &transaction.subject,
+            approvals: wanted,
+        };
+        let id = transaction.session.id;
+        let deferred = self.carrying(record).defer_transaction(deferral, now).await;
+        match deferred.map_err(Refusal::from)? {
+            DeferOutcome::Pending => Err(Stopped::Pending(reason)),
+            DeferOutcome::AlreadyIssued => self.issued_meanwhile(transaction, now).await,
+            DeferOutcome::ChallengeUsed => Err(Stopped::Rejected(format!(
+                "session {id}: the challenge was used by another request"
+            ))),
+            DeferOutcome::TooMany(why) => Err(Stopped::Rejected(format!("session {id}: {why}"))),
+        }
+    }
+
+    async fn deny(
+        &self,
+        transaction: &Transaction,
+        reason: &Reason,
+        used: Vec<Uuid>,
+        record: Option<DecisionRecord>,
+        now: SystemTime,
+    ) -> Result<Decision, Stopped> {
+        let Transaction {
+            key,
+            csr_sha256,
+            challenge,
+            ..
+        } = transaction;
+        let reason = format!("ra-approval denied: {}: {}", reason.code, reason.message);
+        let store = self.carrying(record).using(used, now);
+        let denied = store.deny_transaction(key, csr_sha256, &challenge.id, &reason, now);
+        match denied.await.map_err(Refusal::from)? {
+            DenyOutcome::Denied => Err(Stopped::Rejected(reason)),
+            DenyOutcome::AlreadyIssued => self.issued_meanwhile(transaction, now).await,
+        }
+    }
+
+    /// Another message of the same transaction was faster, and its answer is this one's, too.
+    async fn issued_meanwhile(
+        &self,
+        transaction: &Transaction,
+        now: SystemTime,
+    ) -> Result<Decision, Stopped> {
+        match self.answered_before(transaction, now).await? {
+            Some(certificate) => Ok(Decision::Before(certificate)),
+            None => Err(Stopped::Rejected(
+                "this request got its certificate long ago".to_owned(),
+            )),
         }
     }
 

@@ -8,6 +8,7 @@ use lanyard_scep::Authorized;
 use lanyard_store::{
     CertificatePurpose, DecisionRecord, IssueOutcome, NewIssuance, SessionState, SessionStep,
 };
+use uuid::Uuid;
 
 use super::{Stopped, Transaction};
 use crate::{Engine, Refusal, enrollment::person_of};
@@ -17,6 +18,7 @@ impl Engine {
         &self,
         authorized: Authorized,
         record: Option<DecisionRecord>,
+        approvals: Vec<Uuid>,
         transaction: Transaction,
         now: SystemTime,
     ) -> Result<Certificate, Stopped> {
@@ -26,6 +28,7 @@ impl Engine {
             challenge,
             key,
             csr_sha256,
+            subject: _,
         } = transaction;
         let serial = SerialNumber::from_random(rand::random());
         let certificate = self
@@ -64,7 +67,7 @@ impl Engine {
             person: Some(person_of(&session)?.reference()),
             udid: device.map(|device| device.udid.clone()),
         };
-        let mut store = self.noting(issued, now)?;
+        let mut store = self.noting(issued, now)?.using(approvals, now);
         if let Some(mut record) = record {
             record.serial = Some(issuance.certificate.serial.clone());
             store = store.recording(record);
@@ -80,6 +83,9 @@ impl Engine {
             IssueOutcome::AlreadyIssued(before) => issued_before(&before.der),
             IssueOutcome::Denied { reason } => Err(Stopped::Rejected(format!(
                 "session {id}: denied before: {reason}"
+            ))),
+            IssueOutcome::ApprovalGone => Err(Stopped::Pending(format!(
+                "session {id}: its approval was changed meanwhile"
             ))),
             IssueOutcome::ChallengeUsed => Err(Stopped::Rejected(format!(
                 "session {id}: the challenge was used by another request"

@@ -1,5 +1,6 @@
 //! The rule for approvals: any deny, else any pending, else allow on all terms together.
 
+use super::answer::{Answers, Settled, settle};
 use super::{Binding, ChainFailure, Decided, FailureSide, Opinion};
 use crate::{
     Allowance, Approval, ChallengeOutcome, Conflict, EnrollmentApproval, EnrollmentQuestion,
@@ -10,12 +11,25 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct EnrollmentChain {
     bindings: Vec<Binding<dyn EnrollmentApproval>>,
+    answers: Answers,
 }
 
 impl EnrollmentChain {
     /// A chain that asks in this order. With no binding it allows.
     pub fn new(bindings: Vec<Binding<dyn EnrollmentApproval>>) -> Self {
-        Self { bindings }
+        Self {
+            bindings,
+            answers: Answers::new(),
+        }
+    }
+
+    /// The same chain for a question whose pendings a human has answered.
+    #[must_use]
+    pub fn answered(&self, answers: Answers) -> Self {
+        Self {
+            bindings: self.bindings.clone(),
+            answers,
+        }
     }
 
     /// Asks until one denies or fails, or all have answered.
@@ -38,7 +52,16 @@ impl EnrollmentChain {
             let vote = match verdict.clone() {
                 EnrollmentVerdict::Allow(allowance) => Vote::Yes(allowance),
                 EnrollmentVerdict::Deny(reason) => Vote::No(reason),
-                EnrollmentVerdict::Pending(reason) => Vote::Later(reason),
+                EnrollmentVerdict::Pending(reason) => {
+                    match settle(&self.answers, &binding.name, reason) {
+                        Settled::Yes(relied_on) => Vote::Yes(Allowance {
+                            relied_on,
+                            ..Allowance::default()
+                        }),
+                        Settled::No(reason) => Vote::No(reason),
+                        Settled::Open(reason) => Vote::Later(reason),
+                    }
+                }
             };
             if !terms.count(&binding.name, verdict, vote, Allowance::and) {
                 break;
@@ -56,13 +79,32 @@ impl EnrollmentChain {
 #[derive(Clone, Default)]
 pub struct RaChain {
     bindings: Vec<Binding<dyn RaApproval>>,
+    answers: Answers,
 }
 
 impl RaChain {
     /// A chain that asks in this order. With no binding it approves what has a challenge that holds, and renewals
     /// that the current certificate signed.
     pub fn new(bindings: Vec<Binding<dyn RaApproval>>) -> Self {
-        Self { bindings }
+        Self {
+            bindings,
+            answers: Answers::new(),
+        }
+    }
+
+    /// The same chain for a question whose pendings a human has answered.
+    #[must_use]
+    pub fn answered(&self, answers: Answers) -> Self {
+        Self {
+            bindings: self.bindings.clone(),
+            answers,
+        }
+    }
+
+    /// Whether anything is bound: with nothing bound, nothing ever waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bindings.is_empty()
     }
 
     /// Asks until one denies or fails, or all have answered.
@@ -84,7 +126,14 @@ impl RaChain {
             let vote = match verdict.clone() {
                 RaVerdict::Approve(approval) => Vote::Yes(approval),
                 RaVerdict::Deny(reason) => Vote::No(reason),
-                RaVerdict::Pending(reason) => Vote::Later(reason),
+                RaVerdict::Pending(reason) => match settle(&self.answers, &binding.name, reason) {
+                    Settled::Yes(relied_on) => Vote::Yes(Approval {
+                        relied_on,
+                        ..Approval::default()
+                    }),
+                    Settled::No(reason) => Vote::No(reason),
+                    Settled::Open(reason) => Vote::Later(reason),
+                },
             };
             if !terms.count(&binding.name, verdict, vote, Approval::and) {
                 break;

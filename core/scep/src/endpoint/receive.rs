@@ -7,27 +7,31 @@ use lanyard_pki::{
 
 use super::{Compatibility, Endpoint};
 use crate::{
-    Exchange, MessageType, Refusal, RefusalReason, Request,
+    Exchange, MessageType, Poll, Received, Refusal, RefusalReason, Request,
     message::{MESSAGE_TYPE, SENDER_NONCE, TRANSACTION_ID},
 };
 
 impl Endpoint {
     /// Reads a pkiMessage: everything that can be checked without a private key comes first, and nothing is looked at
     /// that is not signed. Opening the envelope, reading the request and checking that it is by the key that signed
-    /// the message is one step with one outcome: told apart, they would be a decryption oracle.
+    /// the message is one step with one outcome: told apart, they would be a decryption oracle. A poll's envelope is not opened.
     ///
     /// # Errors
     /// [`Refusal`]
-    pub fn receive(&self, message: &[u8]) -> Result<Request, Refusal> {
+    pub fn receive(&self, message: &[u8]) -> Result<Received, Refusal> {
         let signed = SignedMessage::parse(message)
             .map_err(|error| Refusal::Unanswerable(RefusalReason::Message(error)))?;
         let mut exchange = self.exchange(&signed).map_err(Refusal::Unanswerable)?;
         match self.open(&signed, &mut exchange) {
-            Ok(csr) => Ok(Request {
+            Ok(Some(csr)) => Ok(Received::Request(Request {
                 endpoint: self.name.clone(),
                 exchange,
                 csr,
-            }),
+            })),
+            Ok(None) => Ok(Received::Poll(Poll {
+                endpoint: self.name.clone(),
+                exchange,
+            })),
             Err(reason) => Err(Refusal::failed(exchange, reason)),
         }
     }
@@ -60,11 +64,12 @@ impl Endpoint {
         })
     }
 
+    /// The request that the message carries; `None` if it is a poll.
     fn open(
         &self,
         signed: &SignedMessage,
         exchange: &mut Exchange,
-    ) -> Result<CertificationRequest, RefusalReason> {
+    ) -> Result<Option<CertificationRequest>, RefusalReason> {
         // The answer is encrypted to the signer, which only an RSA key can open.
         if exchange.signer.public_key().rsa_bits().is_none() {
             return Err(RefusalReason::Algorithm);
@@ -75,10 +80,23 @@ impl Endpoint {
             .attributes()
             .and_then(|attributes| within(8, attributes.string(MESSAGE_TYPE)))
             .ok_or(RefusalReason::Attribute("messageType"))?;
-        if MessageType::from_code(&kind) != Some(MessageType::PkcsReq) {
-            return Err(RefusalReason::MessageType(
-                String::from_utf8_lossy(&kind).escape_debug().to_string(),
-            ));
+        match MessageType::from_code(&kind) {
+            Some(MessageType::PkcsReq) => {}
+            // Who polls is told by transaction and key; the names inside add nothing (RFC 8894, 3.3.3), so that the private key
+            // is not troubled. The envelope only tells which cipher the client has.
+            Some(MessageType::CertPoll) => {
+                if let Ok(envelope) = Envelope::parse(verified.content())
+                    && (envelope.cipher() != Cipher::TripleDesCbc || self.takes_old_algorithms())
+                {
+                    exchange.cipher = envelope.cipher();
+                }
+                return Ok(None);
+            }
+            _ => {
+                return Err(RefusalReason::MessageType(
+                    String::from_utf8_lossy(&kind).escape_debug().to_string(),
+                ));
+            }
         }
         let envelope = Envelope::parse(verified.content()).map_err(|error| match error {
             CmsError::Algorithm(_) => RefusalReason::Algorithm,
@@ -88,7 +106,7 @@ impl Endpoint {
             return Err(RefusalReason::Algorithm);
         }
         exchange.cipher = envelope.cipher();
-        self.request_inside(&envelope, signed)
+        self.request_inside(&envelope, signed).map(Some)
     }
 
     /// The signer's certificate is signed by itself, or by this authority where a device uses the one that it has. Its

@@ -102,7 +102,7 @@ fn challenges_are_not_printed() {
     let lab = Lab::usual();
     let challenge = lab.challenge();
     let message = Draft::new(&lab).sign();
-    let received = lab.endpoint.receive(&message).unwrap();
+    let received = lab.endpoint.receive(&message).unwrap().request().unwrap();
     let received = format!("{received:?}");
     let heard = lab.hear(&message).unwrap();
     let heard = format!("{heard:?}");

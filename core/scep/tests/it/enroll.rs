@@ -76,8 +76,8 @@ fn the_caller_sees_what_the_challenge_says_and_what_is_asked() {
 fn a_repeated_request_is_the_same_transaction_and_another_key_is_another() {
     let lab = Lab::usual();
     let transaction = |message: &[u8]| lab.endpoint.receive(message).unwrap().transaction();
-    let first = lab.endpoint.receive(&Draft::new(&lab).sign()).unwrap();
-    let again = lab.endpoint.receive(&Draft::new(&lab).sign()).unwrap();
+    let first = lab.receive(&Draft::new(&lab).sign());
+    let again = lab.receive(&Draft::new(&lab).sign());
     assert_eq!(first.transaction(), again.transaction());
     assert_eq!(first.csr().digest(), again.csr().digest());
     let stranger = Draft::asking(&lab, &request(&STRANGER, Some(&lab.challenge())))

@@ -11,7 +11,7 @@ use lanyard_pki::{
 };
 use lanyard_scep::{
     Authenticated, CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo,
-    Identity, Mode, Refusal, RefusalReason, client::Authorities,
+    Identity, Mode, Refusal, RefusalReason, Request, client::Authorities,
 };
 
 pub(crate) const ENDPOINT: &str = "device";
@@ -173,10 +173,16 @@ impl Lab {
         self.challenges.mint(ENDPOINT, &claims()).to_string()
     }
 
+    /// A request that is read and verified.
+    pub(crate) fn receive(&self, message: &[u8]) -> Request {
+        self.endpoint.receive(message).unwrap().request().unwrap()
+    }
+
     /// What the server makes of a message, up to the caller's decision.
     pub(crate) fn hear(&self, message: &[u8]) -> Result<Authenticated, Refusal> {
         self.endpoint
             .receive(message)?
+            .request()?
             .authenticate(&self.challenges, now())
     }
 

@@ -82,6 +82,11 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: DecisionsAction,
     },
+    /// What plugins want a person to look at before it goes on
+    Approvals {
+        #[command(subcommand)]
+        action: ApprovalsAction,
+    },
     /// Plugins, on their author's desk: needs no server
     Plugin {
         #[command(subcommand)]
@@ -181,6 +186,64 @@ pub(super) enum DeviceAction {
         /// Its UDID
         device: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApprovalsAction {
+    /// List what waits, latest first
+    List {
+        /// Those in another state: approved, denied, expired
+        #[arg(long, value_name = "STATE", default_value = "pending")]
+        state: String,
+        /// Those in every state
+        #[arg(long, conflicts_with = "state")]
+        all: bool,
+    },
+    /// Show an approval: who and what it is about, why, and what was answered
+    Show {
+        /// The approval's id
+        id: String,
+    },
+    /// Say yes
+    Approve {
+        /// The approval's id
+        id: String,
+        /// Goes on record
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Say no
+    Deny {
+        /// The approval's id
+        id: String,
+        /// Goes on record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+/// Who answers.
+#[derive(Args)]
+pub(super) struct By {
+    /// Who says so; without it, the user who runs this, or who became root for it
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl By {
+    pub(super) fn name(self) -> String {
+        let user = || {
+            let mut names = ["SUDO_USER", "USER", "LOGNAME"].into_iter();
+            names.find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        };
+        self.by
+            .or_else(user)
+            .unwrap_or_else(|| "operator".to_owned())
+    }
 }
 
 #[derive(Subcommand)]

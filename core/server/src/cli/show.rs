@@ -137,6 +137,66 @@ pub(super) fn decisions(decisions: &Value) -> String {
     })
 }
 
+pub(super) fn approvals(approvals: &Value) -> String {
+    let approvals = approvals.as_array().map(Vec::as_slice).unwrap_or_default();
+    let heads = [
+        "APPROVAL", "STATE", "HOOK", "PERSON", "DEVICE", "ASKED", "WHY",
+    ];
+    table(&heads, approvals, |approval| {
+        vec![
+            text(&approval["id"]),
+            text(&approval["state"]),
+            text(&approval["hook"]),
+            text(&approval["person"]["id"]),
+            text(&approval["device"]),
+            ago(&approval["created_at"]),
+            text(&approval["code"]),
+        ]
+    })
+}
+
+pub(super) fn approval(approval: &Value) -> String {
+    let person = &approval["person"];
+    let mut lines = vec![
+        format!("{} {}", text(&approval["id"]), text(&approval["state"])),
+        format!(
+            "  asked by     {} `{}`, {}",
+            text(&approval["hook"]),
+            text(&approval["binding"]),
+            ago(&approval["created_at"])
+        ),
+        format!(
+            "  why          {}: {}",
+            text(&approval["code"]),
+            text(&approval["message"])
+        ),
+        format!(
+            "  person       {} of {}",
+            text(&person["id"]),
+            text(&person["directory"])
+        ),
+        format!("  device       {}", text(&approval["device"])),
+    ];
+    if approval["transaction"].is_string() {
+        lines.push(format!(
+            "  transaction  {} at {}",
+            text(&approval["transaction"]),
+            text(&approval["endpoint"])
+        ));
+    }
+    lines.push(format!("  decision     {}", text(&approval["decision"])));
+    if approval["decided_by"].is_string() {
+        lines.push(format!(
+            "  answered     {} by {}: {}",
+            ago(&approval["decided_at"]),
+            text(&approval["decided_by"]),
+            text(&approval["note"])
+        ));
+        lines.push(format!("  used         {}", ago(&approval["used_at"])));
+    }
+    lines.join("\n")
+}
+
 /// A verdict or a failure in a word or two.
 fn outcome(outcome: &Value) -> String {
     if outcome["failure"].is_object() {

@@ -44,6 +44,10 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engine.clone())
         .nest(
+            "/api/v1/approvals",
+            super::approvals::router(engine.clone()),
+        )
+        .nest(
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
         )

@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use lanyard_engine::{CommandRefused, ErrorChain, UserRefused};
+use lanyard_engine::{ApprovalRefused, CommandRefused, ErrorChain, UserRefused};
 use lanyard_store::StoreError;
 use serde_json::json;
 
@@ -69,6 +69,18 @@ impl From<CommandRefused> for Failure {
             CommandRefused::Store(_) | CommandRefused::Failed(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<ApprovalRefused> for Failure {
+    fn from(error: ApprovalRefused) -> Self {
+        let status = match error {
+            ApprovalRefused::Unknown(_) => StatusCode::NOT_FOUND,
+            ApprovalRefused::Over { .. } => StatusCode::CONFLICT,
+            ApprovalRefused::NoReason => StatusCode::UNPROCESSABLE_ENTITY,
+            ApprovalRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, &error)
     }

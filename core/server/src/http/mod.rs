@@ -1,6 +1,7 @@
 //! HTTP towards devices and persons: reads requests, proves nothing, decides nothing; that is the engine's.
 
 mod admin;
+mod approvals;
 mod decisions;
 mod enrollment;
 mod failure;

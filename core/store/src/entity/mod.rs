@@ -1,6 +1,7 @@
 //! One entity a table, columns as they are stored: times in milliseconds, states as words, secrets sealed. The rows that
 //! callers see are built from these.
 
+pub(crate) mod approval;
 pub(crate) mod certificate;
 pub(crate) mod challenge_use;
 pub(crate) mod command;

@@ -16,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) fingerprint: Option<String>,
     pub(crate) challenge_id: String,
     pub(crate) reason: Option<String>,
+    /// Sealed: the request of one that waits, for its challenge is in it.
+    pub(crate) request: Option<Vec<u8>>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }

@@ -2,6 +2,7 @@
 
 mod m0001_initial;
 mod m0002_policy;
+mod m0003_approvals;
 mod m0004_tape;
 
 use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_initial::Migration),
             Box::new(m0002_policy::Migration),
+            Box::new(m0003_approvals::Migration),
             Box::new(m0004_tape::Migration),
         ]
     }

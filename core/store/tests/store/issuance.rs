@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use lanyard_store::{
     CertificatePurpose, DeferOutcome, DenyOutcome, IssueOutcome, NewIssuance, Occasion,
-    RevokeOutcome, SessionState, SessionStep, StoreError, TransactionState,
+    RevokeOutcome, SessionState, SessionStep, Standing, StoreError, TransactionState,
 };
 use uuid::Uuid;
 
+use crate::approvals::defer;
 use crate::database::{
     at, authenticate, certificate, challenge, issuance, key, new_database, new_session,
 };
@@ -73,8 +74,8 @@ async fn the_same_request_gets_the_same_certificate_for_a_day() {
         ("another", "challenge-1", 1, false),
     ] {
         let key = key(1);
-        let standing = store.standing_certificate(&key, csr, challenge, at(seconds));
-        let standing = standing.await.unwrap().is_some();
+        let standing = store.standing_answer(&key, Some((csr, challenge)), at(seconds));
+        let standing = matches!(standing.await.unwrap(), Standing::Issued(_));
         assert_eq!(standing, stands, "{csr}, {challenge} at {seconds}");
     }
 
@@ -176,18 +177,15 @@ async fn a_serial_number_is_never_used_twice() {
 #[tokio::test]
 async fn a_pending_request_is_issued_with_the_challenge_that_it_brought() {
     let store = new_database().await;
-    let defer = |n, csr, seconds| {
-        let store = &store;
-        async move {
-            store
-                .defer_transaction(&key(n), csr, &challenge(1), "asked", at(seconds))
-                .await
-                .unwrap()
-        }
-    };
+    store.create_session(new_session(1)).await.unwrap();
+    let defer = |n, csr, seconds| defer(&store, n, csr, &[], seconds);
     assert_eq!(defer(1, "csr-1", 0).await, DeferOutcome::Pending);
-    assert_eq!(defer(1, "csr-1", 5).await, DeferOutcome::AlreadyPending);
+    assert_eq!(defer(1, "csr-1", 5).await, DeferOutcome::Pending);
     assert_eq!(defer(2, "csr-2", 6).await, DeferOutcome::ChallengeUsed);
+    assert_eq!(defer(1, "csr-2", 7).await, DeferOutcome::ChallengeUsed);
+    let request = store.waiting_request(&key(1)).await.unwrap().unwrap();
+    assert_eq!(request.expose(), b"the request");
+    assert!(store.waiting_request(&key(2)).await.unwrap().is_none());
 
     let outcome = store.issue(&issuance(1), at(900)).await.unwrap();
     assert_eq!(outcome, IssueOutcome::Issued);
@@ -199,6 +197,7 @@ async fn a_pending_request_is_issued_with_the_challenge_that_it_brought() {
     assert_eq!(transaction.reason, None);
     let fingerprint = certificate(1).fingerprint;
     assert_eq!(transaction.fingerprint, Some(fingerprint));
+    assert!(store.waiting_request(&key(1)).await.unwrap().is_none());
 }
 
 #[tokio::test]

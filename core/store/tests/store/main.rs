@@ -1,6 +1,7 @@
 //! The store through its public interface, on a database file that each test has for itself.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod checkin;
 mod database;
 mod durability;

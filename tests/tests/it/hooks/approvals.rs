@@ -107,7 +107,7 @@ async fn a_denial_ends_the_session_for_good() {
 }
 
 #[tokio::test]
-async fn waiting_and_failing_store_nothing_and_the_same_message_may_come_again() {
+async fn waiting_and_failing_leave_the_session_and_the_same_message_may_come_again() {
     for (answers, kind) in [
         ([pending(), allow(&[])], RefusalKind::Forbidden),
         ([allow(&[]), pending()], RefusalKind::Forbidden),
@@ -150,4 +150,34 @@ async fn settings_of_all_approvals_are_stored_and_contradictions_deny() {
     let refusal = workshop.identify(&newcomer.message).await.unwrap_err();
     assert_eq!(refusal.kind(), RefusalKind::Forbidden, "{refusal}");
     assert_eq!(session(&workshop).await.state, SessionState::Refused);
+}
+
+#[tokio::test]
+async fn a_persons_answer_decides_the_next_attempt() {
+    for approved in [true, false] {
+        let (workshop, _) = workshop(&[pending(), pending()]).await;
+        let newcomer = workshop.newcomer().await;
+        for _ in 0..2 {
+            let refusal = workshop.identify(&newcomer.message).await.unwrap_err();
+            assert_eq!(refusal.kind(), RefusalKind::Forbidden, "{refusal}");
+        }
+        let waiting = workshop.approvals().await;
+        assert_eq!(waiting.len(), 2, "one a binding");
+        assert_eq!(waiting[0].subject.udid, newcomer.device.udid());
+        workshop.answer(&waiting[0], approved).await;
+        let next = workshop.identify(&newcomer.message).await;
+        if approved {
+            assert_eq!(next.unwrap_err().kind(), RefusalKind::Forbidden);
+            workshop.answer(&waiting[1], true).await;
+            workshop.identify(&newcomer.message).await.unwrap();
+            assert_eq!(session(&workshop).await.state, SessionState::Identified);
+        } else {
+            let refusal = next.unwrap_err();
+            assert!(
+                refusal.to_string().contains("as the test says"),
+                "{refusal}"
+            );
+            assert_eq!(session(&workshop).await.state, SessionState::Refused);
+        }
+    }
 }

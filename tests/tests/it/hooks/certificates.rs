@@ -160,7 +160,7 @@ async fn a_denial_is_a_failure_and_no_certificate() {
 }
 
 #[tokio::test]
-async fn who_waits_or_fails_is_asked_again_when_the_same_request_comes() {
+async fn who_waits_or_fails_gets_a_certificate_in_the_end() {
     for answers in [
         vec![pending()],
         vec![out_of_reach()],
@@ -175,8 +175,16 @@ async fn who_waits_or_fails_is_asked_again_when_the_same_request_comes() {
             assert!(matches!(answer, Answer::Pending), "{answers:?}: {answer:?}");
             assert_eq!(desk.state().await, SessionState::Identified);
         }
-        for script in &desk.scripts {
-            script.say(approve(None, None));
+        let waiting = desk.workshop.approvals().await;
+        let somebody_looks = answers.contains(&pending());
+        assert_eq!(waiting.len(), usize::from(somebody_looks), "{answers:?}");
+        for approval in waiting {
+            desk.workshop.answer(&approval, true).await;
+        }
+        if !somebody_looks {
+            for script in &desk.scripts {
+                script.say(approve(None, None));
+            }
         }
         let certificate = issued(desk.workshop.ask(&request).await);
         assert_eq!(desk.state().await, SessionState::Certified);
@@ -186,6 +194,83 @@ async fn who_waits_or_fails_is_asked_again_when_the_same_request_comes() {
         let again = issued(desk.workshop.ask(&request).await);
         assert_eq!(certificate, again, "what was issued stays issued");
     }
+}
+
+#[tokio::test]
+async fn after_a_yes_sixteen_polls_and_requests_at_once_get_one_certificate() {
+    let desk = Desk::open(&[pending()]).await;
+    let (authorities, key) = (desk.workshop.authorities(), key());
+    let ask = || request(&authorities, &key, &desk.payload);
+    assert!(matches!(desk.workshop.ask(&ask()).await, Answer::Pending));
+    let waiting = desk.workshop.approvals().await;
+    desk.workshop.answer(&waiting[0], true).await;
+    let attempts = (0..16).map(|n| {
+        let mut attempt = ask();
+        if n % 2 == 0 {
+            attempt.poll(rand::random(), SystemTime::now()).unwrap();
+        }
+        attempt
+    });
+    let attempts: Vec<_> = attempts.collect();
+    let answers = desk.workshop.ask_at_once(&attempts).await;
+    let certificates: Vec<_> = answers.into_iter().map(issued).collect();
+    assert!(certificates.iter().all(|each| *each == certificates[0]));
+}
+
+#[tokio::test]
+async fn a_no_is_a_failure_and_the_rest_of_the_chain_is_asked_anew() {
+    for (approved, later) in [(false, approve(None, None)), (true, deny())] {
+        let desk = Desk::open(&[pending(), approve(None, None)]).await;
+        let (authorities, key) = (desk.workshop.authorities(), key());
+        let mut request = request(&authorities, &key, &desk.payload);
+        assert!(matches!(desk.workshop.ask(&request).await, Answer::Pending));
+        let waiting = desk.workshop.approvals().await;
+        desk.workshop.answer(&waiting[0], approved).await;
+        desk.scripts[1].say(later);
+        for _ in 0..2 {
+            request.poll(rand::random(), SystemTime::now()).unwrap();
+            let answer = desk.workshop.ask(&request).await;
+            let Answer::Failed { info, .. } = answer else {
+                panic!("approved {approved}: {answer:?}");
+            };
+            assert_eq!(info, Some(FailInfo::BadRequest));
+        }
+        assert_eq!(desk.scripts[1].asked().len(), 2, "a denial stands");
+    }
+}
+
+#[tokio::test]
+async fn nobody_polls_for_what_they_did_not_ask() {
+    let desk = Desk::open(&[pending()]).await;
+    let (authorities, key, other) = (desk.workshop.authorities(), key(), self::key());
+    let mut stranger = request(&authorities, &other, &desk.payload);
+    stranger.poll(rand::random(), SystemTime::now()).unwrap();
+    let refused = |answer| {
+        matches!(
+            answer,
+            Answer::Failed {
+                info: Some(FailInfo::BadRequest),
+                ..
+            }
+        )
+    };
+    assert!(refused(desk.workshop.ask(&stranger).await), "nothing waits");
+
+    let first = request(&authorities, &key, &desk.payload);
+    assert!(matches!(desk.workshop.ask(&first).await, Answer::Pending));
+    assert!(refused(desk.workshop.ask(&stranger).await), "another key's");
+    let again = request(&authorities, &other, &desk.payload);
+    assert!(
+        refused(desk.workshop.ask(&again).await),
+        "the challenge is spent"
+    );
+    let waiting = desk.workshop.approvals().await;
+    assert_eq!(waiting.len(), 1);
+    desk.workshop.answer(&waiting[0], true).await;
+    assert!(
+        refused(desk.workshop.ask(&stranger).await),
+        "still another key's"
+    );
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ use lanyard_scep::{
     ChallengeKey, Compatibility, Endpoint, Mode,
     client::{Answer, Authorities, Enrollment},
 };
-use lanyard_store::Store;
+use lanyard_store::{Approval, ApprovalAnswer, ApprovalState, Store};
 use tempfile::TempDir;
 
 pub(super) const USER: &str = "tester";
@@ -72,6 +72,22 @@ impl Workshop {
             store,
             _folder: folder,
         }
+    }
+
+    /// What waits for an answer.
+    pub(super) async fn approvals(&self) -> Vec<Approval> {
+        let pending = self.engine.approvals(Some(ApprovalState::Pending), 10);
+        pending.await.unwrap()
+    }
+
+    pub(super) async fn answer(&self, approval: &Approval, approved: bool) {
+        let answer = ApprovalAnswer {
+            approved,
+            by: "rosa",
+            note: Some("as the test says"),
+        };
+        let id = approval.asked.id.to_string();
+        self.engine.answer_approval(&id, answer).await.unwrap();
     }
 
     /// Phase 1.
@@ -130,6 +146,23 @@ impl Workshop {
             PkiAnswer::CertRep(answer) => enrollment.receive(&answer).unwrap(),
             PkiAnswer::NotAMessage => panic!("the request is not taken for one"),
         }
+    }
+
+    /// Several PKIOperations at once.
+    pub(super) async fn ask_at_once(&self, enrollments: &[Enrollment<'_>]) -> Vec<Answer> {
+        let ask = |enrollment: &Enrollment<'_>| {
+            let (engine, message) = (self.engine.clone(), enrollment.message().to_vec());
+            tokio::spawn(async move { engine.pki_operation(&message, REMOTE).await.unwrap() })
+        };
+        let asked: Vec<_> = enrollments.iter().map(ask).collect();
+        let mut answers = Vec::new();
+        for (enrollment, asked) in enrollments.iter().zip(asked) {
+            let PkiAnswer::CertRep(answer) = asked.await.unwrap() else {
+                panic!("the request is not taken for one");
+            };
+            answers.push(enrollment.receive(&answer).unwrap());
+        }
+        answers
     }
 
     /// Phase 3.

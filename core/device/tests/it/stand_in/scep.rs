@@ -9,6 +9,7 @@ use lanyard_pki::seal::SealingKey;
 use lanyard_pki::{Authority, Digest, KeyUsage, Name, NameAttribute, PrivateKey, Template};
 use lanyard_scep::{
     CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo, Mode, Operation,
+    Received,
 };
 use uuid::Uuid;
 
@@ -81,9 +82,16 @@ pub(super) fn answer(query: &str, body: &[u8], script: &mut Script) -> Reply {
 
 fn pki_operation(body: &[u8], script: &mut Script) -> Vec<u8> {
     let (now, nonce) = (SystemTime::now(), *Uuid::new_v4().as_bytes());
-    let request = SCEP.receive(body).unwrap();
-    let exchange = request.exchange().clone();
-    let authenticated = request.authenticate(&CHALLENGES, now);
+    let received = SCEP.receive(body).unwrap();
+    let exchange = received.exchange().clone();
+    let request = match received {
+        Received::Request(request) => {
+            script.request = request.csr().der().to_vec();
+            Ok(request)
+        }
+        Received::Poll(poll) => poll.resume(&script.request),
+    };
+    let authenticated = request.and_then(|request| request.authenticate(&CHALLENGES, now));
     match (script.mistake, authenticated) {
         (Some(Mistake::ScepRefuses), _) | (_, Err(_)) => SCEP.failure(
             &exchange,
