@@ -176,9 +176,10 @@ impl Engine {
             (Received::Poll(poll), Standing::Waiting(known)) => {
                 let request = self.store().waiting_request(&key).await;
                 let request = request.map_err(Refusal::from)?;
-                let unknown = || Stopped::Refused(RefusalReason::UnknownTransaction);
-                let request = poll.resume(request.ok_or_else(unknown)?.expose())?;
-                (request, Some(known))
+                let Some(request) = request else {
+                    return self.settled_meanwhile(&key, now).await;
+                };
+                (poll.resume(request.expose())?, Some(known))
             }
             (Received::Poll(_), Standing::Issued(before)) => {
                 return record::issued_before(&before.der);
@@ -200,6 +201,23 @@ impl Engine {
             return Err(Stopped::Refused(expired));
         }
         self.decide_and_issue(authenticated, key, waits, now).await
+    }
+
+    /// What came of a request between two looks at it.
+    async fn settled_meanwhile(
+        &self,
+        key: &TransactionKey,
+        now: SystemTime,
+    ) -> Result<Certificate, Stopped> {
+        let standing = self.store().standing_answer(key, None, now).await;
+        match standing.map_err(Refusal::from)? {
+            Standing::Issued(before) => record::issued_before(&before.der),
+            Standing::Denied { reason } => {
+                Err(Stopped::Rejected(format!("denied before: {reason}")))
+            }
+            Standing::Waiting(_) => Err(Stopped::Pending("it was asked anew meanwhile".to_owned())),
+            Standing::None => Err(Stopped::Refused(RefusalReason::UnknownTransaction)),
+        }
     }
 
     async fn decide_and_issue(

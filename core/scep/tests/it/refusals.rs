@@ -20,10 +20,18 @@ fn unanswerable(lab: &Lab, message: &[u8]) -> RefusalReason {
 
 /// CVE-2026-30836 was a server that read an 18 and then skipped the challenge.
 #[test]
-fn only_a_pkcsreq_is_served() {
+fn only_a_request_and_a_poll_are_served() {
     let lab = Lab::usual();
+    let poll = Draft::new(&lab)
+        .message_type(Attribute::printable(MESSAGE_TYPE, b"20"))
+        .sign();
+    let reason = lab.refusal(&poll);
+    assert!(
+        matches!(reason, RefusalReason::UnknownTransaction),
+        "nothing waits: {reason:?}"
+    );
     for kind in [
-        "0", "3", "17", "18", "20", "21", "22", "99", "019", "19 ", " 19", "1", "9", "+19", "19\n",
+        "0", "3", "17", "18", "21", "22", "99", "019", "19 ", " 19", "1", "9", "+19", "19\n",
     ] {
         let message = Draft::new(&lab)
             .message_type(Attribute::printable(MESSAGE_TYPE, kind.as_bytes()))
