@@ -66,7 +66,7 @@ impl From<ScepRefusal> for Stopped {
 /// What ra-approval comes to when nothing stops the request.
 enum Decision {
     /// A certificate is to be issued, and this record kept with it.
-    Issue(Box<Authorized>, Option<DecisionRecord>),
+    Issue(Box<(Authorized, Option<DecisionRecord>)>),
     /// Another message of the same transaction was faster.
     Before(Certificate),
 }
@@ -171,7 +171,7 @@ impl Engine {
                     Standing::Waiting(known) if known.csr_sha256 == csr_sha256 => Some(known),
                     _ => None,
                 };
-                (request, waiting)
+                (*request, waiting)
             }
             (Received::Poll(poll), Standing::Waiting(known)) => {
                 let request = self.store().waiting_request(&key).await;
@@ -268,10 +268,10 @@ impl Engine {
             .ask_ra_approval(authenticated, &transaction, &inbox, now)
             .await?
         {
-            Decision::Issue(authorized, record) => {
+            Decision::Issue(approved) => {
+                let (authorized, record) = *approved;
                 let used = inbox.answered_as(ApprovalState::Approved);
-                self.issue(*authorized, record, used, transaction, now)
-                    .await
+                self.issue(authorized, record, used, transaction, now).await
             }
             Decision::Before(certificate) => Ok(certificate),
         }

@@ -59,7 +59,7 @@ pub struct TransactionKey {
 #[derive(Clone, Debug)]
 pub enum Received {
     /// PKCSReq: a certificate, please.
-    Request(Request),
+    Request(Box<Request>),
     /// CertPoll: is the pending certificate decided?
     Poll(Poll),
 }
@@ -89,7 +89,7 @@ impl Received {
     /// A refusal of the poll, to answer with [`Endpoint::failure`](crate::Endpoint::failure).
     pub fn request(self) -> Result<Request, Refusal> {
         match self {
-            Self::Request(request) => Ok(request),
+            Self::Request(request) => Ok(*request),
             Self::Poll(poll) => Err(poll.refuse()),
         }
     }

@@ -86,8 +86,8 @@ impl Engine {
             RaVerdict::Approve(approval) => {
                 let profile =
                     self.certificate_profile(binding.purpose, session, &approval.amendments)?;
-                let authorized = Box::new(authenticated.approve(profile));
-                Ok(Decision::Issue(authorized, record))
+                let authorized = authenticated.approve(profile);
+                Ok(Decision::Issue(Box::new((authorized, record))))
             }
             RaVerdict::Deny(reason) => {
                 let used = inbox.answered_as(ApprovalState::Denied);

@@ -23,11 +23,11 @@ impl Endpoint {
             .map_err(|error| Refusal::Unanswerable(RefusalReason::Message(error)))?;
         let mut exchange = self.exchange(&signed).map_err(Refusal::Unanswerable)?;
         match self.open(&signed, &mut exchange) {
-            Ok(Some(csr)) => Ok(Received::Request(Request {
+            Ok(Some(csr)) => Ok(Received::Request(Box::new(Request {
                 endpoint: self.name.clone(),
                 exchange,
                 csr,
-            })),
+            }))),
             Ok(None) => Ok(Received::Poll(Poll {
                 endpoint: self.name.clone(),
                 exchange,

@@ -87,7 +87,7 @@ fn pki_operation(body: &[u8], script: &mut Script) -> Vec<u8> {
     let request = match received {
         Received::Request(request) => {
             script.request = request.csr().der().to_vec();
-            Ok(request)
+            Ok(*request)
         }
         Received::Poll(poll) => poll.resume(&script.request),
     };
