@@ -178,6 +178,7 @@ impl Engine {
         if let Some(before) = before {
             return record::issued_before(&before.der);
         }
+        self.person_must_be_active(&transaction, now).await?;
         let (authorized, record) = self
             .ask_ra_approval(authenticated, &transaction, now)
             .await?;

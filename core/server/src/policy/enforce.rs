@@ -7,7 +7,7 @@ use std::{
 };
 
 use lanyard_commands::Facts;
-use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
+use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers, Schedule};
 use lanyard_pki::Digest;
 use lanyard_policy::{
     Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
@@ -200,6 +200,7 @@ impl Policies {
     ) -> Result<Hooks, PolicyRefused> {
         check_names(document)?;
         check_commands(document)?;
+        let schedules = schedules(document)?;
         let mut needed = HashMap::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
@@ -235,6 +236,7 @@ impl Policies {
             ra: RaChain::new(bound.certificates),
             selection: SelectionChain::new(bound.selections),
             events: bound.events,
+            schedules,
             revision: None,
             ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
                 let by = (binding.hook, binding.name.clone());
@@ -332,6 +334,23 @@ fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
         }
     }
     Ok(())
+}
+
+/// The schedules of event bindings; nobody else hears of ticks.
+fn schedules(document: &Document) -> Result<Vec<(String, Schedule)>, PolicyRefused> {
+    let mut schedules = Vec::new();
+    for binding in &document.bindings {
+        let Some(written) = &binding.schedule else {
+            continue;
+        };
+        if binding.hook != HookPoint::Event {
+            return Err(refused(binding, "only event hears of a schedule"));
+        }
+        let schedule =
+            Schedule::parse(written).map_err(|error| refused(binding, &error.to_string()))?;
+        schedules.push((binding.name.clone(), schedule));
+    }
+    Ok(schedules)
 }
 
 fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {

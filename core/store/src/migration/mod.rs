@@ -2,6 +2,7 @@
 
 mod m0001_initial;
 mod m0002_policy;
+mod m0006_person_standing;
 
 use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_initial::Migration),
             Box::new(m0002_policy::Migration),
+            Box::new(m0006_person_standing::Migration),
         ]
     }
 }
