@@ -57,6 +57,7 @@ mod event;
 mod export;
 mod fact;
 pub mod log;
+mod pattern;
 mod plugin;
 mod ra;
 mod secret;
@@ -79,6 +80,7 @@ pub use enrollment::{
     Allowance, Attestation, EnrollmentApproval, EnrollmentQuestion, EnrollmentVerdict,
 };
 pub use event::{EventSink, Happening, IssuedCommand};
+pub use pattern::Patterns;
 pub use plugin::{NoSettings, Plugin, Unavailable};
 pub use ra::{Approval, CertificationRequest, Challenge, RaApproval, RaQuestion, RaVerdict};
 pub use secret::Secret;

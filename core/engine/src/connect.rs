@@ -17,8 +17,8 @@ use lanyard_store::{
 };
 
 use crate::{
-    Engine, Refusal, administration::Issued, decision, identity::Speaker,
-    records::Asked, refusal::chain,
+    Engine, Refusal, administration::Issued, decision, identity::Speaker, records::Asked,
+    refusal::chain,
 };
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if

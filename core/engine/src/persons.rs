@@ -86,11 +86,12 @@ impl Engine {
                 .set_user_disabled(name, disabled, self.now())
                 .await?,
         )?;
-        self.standing_changed(name).await
+        self.note_standing_of(name).await;
+        Ok(())
     }
 
     /// The daily look would find it as well; here it is known at once.
-    async fn standing_changed(&self, name: &str) -> Result<(), UserRefused> {
+    async fn note_standing_of(&self, name: &str) {
         let person = PersonRef {
             directory: LocalUsers::NAME.to_owned(),
             id: name.to_lowercase(),
@@ -98,7 +99,6 @@ impl Engine {
         if let Err(refusal) = self.look_up(&person, None, self.now()).await {
             tracing::error!(error = %refusal, "a person's standing cannot be noted now; the daily look does it");
         }
-        Ok(())
     }
 
     /// Removes a person; their devices stay enrolled.
@@ -107,7 +107,8 @@ impl Engine {
     /// [`UserRefused`]
     pub async fn remove_user(&self, name: &str) -> Result<(), UserRefused> {
         known(self.store().remove_user(name).await?)?;
-        self.standing_changed(name).await
+        self.note_standing_of(name).await;
+        Ok(())
     }
 
     /// Persons by name, from the one after `after`.

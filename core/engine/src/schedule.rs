@@ -82,7 +82,11 @@ impl Engine {
         let now = self.now();
         let known = self.store().schedules().await?;
         for gone in &known {
-            if !hooks.schedules.iter().any(|(name, _)| *name == gone.binding) {
+            if !hooks
+                .schedules
+                .iter()
+                .any(|(name, _)| *name == gone.binding)
+            {
                 self.store().forget_schedule(&gone.binding).await?;
             }
         }
@@ -130,16 +134,31 @@ mod tests {
         for (text, now, next) in [
             ("30 2 * * 1", "2026-03-02T02:29:59Z", "2026-03-02T02:30:00Z"),
             ("30 2 * * 1", "2026-03-02T02:30:00Z", "2026-03-09T02:30:00Z"),
-            ("*/15 * * * *", "2026-03-02T23:50:00Z", "2026-03-03T00:00:00Z"),
+            (
+                "*/15 * * * *",
+                "2026-03-02T23:50:00Z",
+                "2026-03-03T00:00:00Z",
+            ),
             ("0 0 29 2 *", "2026-03-02T00:00:00Z", "2028-02-29T00:00:00Z"),
         ] {
-            assert_eq!(Schedule::parse(text).unwrap().next_after(at(now)), at(next), "{text}");
+            assert_eq!(
+                Schedule::parse(text).unwrap().next_after(at(now)),
+                at(next),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_never_comes_or_is_no_schedule_is_refused() {
-        for text in ["", "daily", "* * * *", "60 * * * *", "0 0 30 2 *", "* * * * * *"] {
+        for text in [
+            "",
+            "daily",
+            "* * * *",
+            "60 * * * *",
+            "0 0 30 2 *",
+            "* * * * * *",
+        ] {
             let refused = Schedule::parse(text).unwrap_err().to_string();
             assert!(refused.contains("minute, hour"), "{refused}");
         }

@@ -86,7 +86,12 @@ impl Engine {
                 unclear @ (Ok(Standing::Unavailable) | Err(_)) => {
                     let error = unclear.err().map(|failure| chain(&failure));
                     let (directory, person) = (&key.directory, &key.person_id);
-                    tracing::warn!(directory, person, error, "nobody can tell whether a person is still active");
+                    tracing::warn!(
+                        directory,
+                        person,
+                        error,
+                        "nobody can tell whether a person is still active"
+                    );
                     let due = now + TRIED_AGAIN_AFTER;
                     self.store().defer_standing(&key, due).await?;
                 }
@@ -151,7 +156,11 @@ impl Engine {
             StandingNoted::Same => {}
             StandingNoted::Enabled => tracing::info!(directory, person, "the person may act again"),
             StandingNoted::Disabled => {
-                tracing::warn!(directory, person, "a person with devices may not act any more");
+                tracing::warn!(
+                    directory,
+                    person,
+                    "a person with devices may not act any more"
+                );
                 self.0.outbox.notify_one();
             }
         }

@@ -53,12 +53,12 @@ impl Store {
             .left_join(
                 Standing,
                 Condition::all()
-                    .add(Expr::col((Entity, Column::Directory)).equals((Standing, Known::Directory)))
+                    .add(
+                        Expr::col((Entity, Column::Directory)).equals((Standing, Known::Directory)),
+                    )
                     .add(Expr::col((Entity, Column::PersonId)).equals((Standing, Known::PersonId))),
             )
-            .and_where(
-                Expr::col((Entity, Column::State)).ne(EnrollmentState::CheckedOut.as_str()),
-            )
+            .and_where(Expr::col((Entity, Column::State)).ne(EnrollmentState::CheckedOut.as_str()))
             .cond_where(
                 Condition::any()
                     .add(Expr::col((Standing, Known::DueAt)).is_null())

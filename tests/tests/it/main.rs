@@ -8,6 +8,7 @@ mod browser;
 mod commands;
 mod enrollment;
 mod examples;
+mod first_party;
 mod first_plugin;
 mod fleet;
 mod hooks;

@@ -201,6 +201,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE plugin",
         "DROP TABLE decision",
         "DROP TABLE sign_in_step",
+        "DROP TABLE person_standing",
+        "DROP TABLE event_schedule",
         "DROP INDEX enrollment_person",
         "ALTER TABLE enrollment_session RENAME COLUMN build TO os_version",
         "DELETE FROM seaql_migrations WHERE version <> 'm0001_initial'",

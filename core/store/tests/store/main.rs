@@ -9,4 +9,5 @@ mod outbox;
 mod queue;
 mod sessions;
 mod sign_ins;
+mod standings;
 mod users;
