@@ -61,6 +61,7 @@ mod fact;
 pub mod http;
 pub mod ldap;
 pub mod log;
+mod pattern;
 mod plugin;
 mod ra;
 mod secret;
@@ -83,6 +84,7 @@ pub use enrollment::{
     Allowance, Attestation, EnrollmentApproval, EnrollmentQuestion, EnrollmentVerdict,
 };
 pub use event::{EventSink, Happening, IssuedCommand};
+pub use pattern::Patterns;
 pub use plugin::{NoSettings, Plugin, Unavailable};
 pub use ra::{Approval, CertificationRequest, Challenge, RaApproval, RaQuestion, RaVerdict};
 pub use secret::Secret;

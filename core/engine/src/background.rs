@@ -1,4 +1,4 @@
-//! What the server does without being asked: telling events, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -9,6 +9,8 @@ use crate::{Engine, refusal::chain};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
 const TICK: Duration = Duration::from_secs(1);
+/// The pause between two rounds of looking up persons.
+const LOOK_UP: Duration = Duration::from_secs(60);
 /// How often expired challenges and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
@@ -20,9 +22,25 @@ const DECISIONS_KEPT: Duration = Duration::from_hours(90 * 24);
 impl Engine {
     /// Does all of it until `stop` is ready. Run one of it. A database that is away is tried again at the next tick.
     pub async fn work_until(&self, stop: impl Future<Output = ()>) {
+        // Beside the rest: a directory that is slow to answer must not hold up a push.
+        tokio::select! {
+            () = self.deliver_until(stop) => {}
+            () = self.keep_looking_up_persons() => {}
+        }
+    }
+
+    async fn keep_looking_up_persons(&self) {
+        loop {
+            complain("persons cannot be looked up", self.look_up_persons().await);
+            tokio::time::sleep(LOOK_UP).await;
+        }
+    }
+
+    async fn deliver_until(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
         loop {
+            complain("ticks cannot be told", self.tell_ticks().await);
             complain("events cannot be delivered", self.deliver_events().await);
             complain(
                 "the push outbox cannot be worked through",
@@ -91,7 +109,7 @@ impl Engine {
     }
 }
 
-fn complain(what: &str, outcome: Result<(), StoreError>) {
+fn complain<E: std::error::Error + 'static>(what: &str, outcome: Result<(), E>) {
     if let Err(error) = outcome {
         tracing::error!(error = chain(&error), "{what}");
     }

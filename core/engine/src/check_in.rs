@@ -7,13 +7,13 @@ use lanyard_mdm::{
     checkin::{Authenticate, CheckIn, Message, TokenUpdate},
     document::Limits,
 };
-use lanyard_policy::{Occurrence, Person};
+use lanyard_policy::Occurrence;
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, Enrollment, EnrollmentFacts, Occasion,
     Session, SessionState, TokenUpdateOutcome,
 };
 
-use crate::{Engine, Refusal, events::device_of, identity::Speaker};
+use crate::{Engine, Refusal, identity::Speaker};
 
 /// What a check-in message is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,15 +165,11 @@ impl Engine {
             unlock_token: message.unlock_token.as_ref().map(|token| token.expose()),
             awaiting_configuration: message.awaiting_configuration,
         };
+        let (device, person) = self.known_of(&enrollment).await?;
         let enrolled = Occurrence::Enrolled {
             enrollment: id.to_string(),
-            device: device_of(&enrollment),
-            person: Some(Person {
-                directory: enrollment.directory,
-                id: enrollment.person_id,
-                display_name: enrollment.person_name,
-                attributes: Default::default(),
-            }),
+            device,
+            person: Some(person),
         };
         match self
             .noting(enrolled, now)?

@@ -17,8 +17,8 @@ use lanyard_store::{
 };
 
 use crate::{
-    Engine, Refusal, administration::Issued, decision, events::device_of, identity::Speaker,
-    records::Asked, refusal::chain,
+    Engine, Refusal, administration::Issued, decision, identity::Speaker, records::Asked,
+    refusal::chain,
 };
 
 /// When a device that put something off, and was then answered with nothing, is woken again: it polls by itself only if
@@ -78,7 +78,7 @@ impl Engine {
         speaker: &Speaker,
         now: SystemTime,
     ) -> Result<(Said, Option<CommandResult>), Refusal> {
-        self.managed(&report.sender, speaker).await?;
+        let enrollment = self.managed(&report.sender, speaker).await?;
         let id = report.sender.id().to_string();
         let Outcome::Result {
             command_uuid,
@@ -97,7 +97,8 @@ impl Engine {
             at_ms: decision::millis(now),
             error: errors.first().map(describe),
         };
-        self.settle(&id, &result, report.raw().expose(), now)
+        let result = self
+            .settle(&id, &enrollment, result, report.raw().expose(), now)
             .await?;
         let said = if *status == Status::NotNow {
             Said::NotNow
@@ -111,14 +112,22 @@ impl Engine {
     async fn settle(
         &self,
         id: &str,
-        result: &CommandResult,
+        enrollment: &Enrollment,
+        mut result: CommandResult,
         raw: &[u8],
         now: SystemTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<CommandResult, Refusal> {
+        let mut device = None;
+        if self.asks_about_results() {
+            let sent = self.store().find_command(id, &result.uuid).await?;
+            result.request_type = sent.map(|command| command.summary.request_type);
+            device = Some(self.known_of(enrollment).await?.0);
+        }
         let (command, status) = (&result.uuid, result.status);
         let finished = Occurrence::CommandFinished {
             enrollment: id.to_owned(),
             result: result.clone(),
+            device,
         };
         let settled = self
             .noting(finished, now)?
@@ -150,7 +159,13 @@ impl Engine {
                 );
             }
         }
-        Ok(())
+        Ok(result)
+    }
+
+    /// Whether anybody hears of results: nothing is read for nobody.
+    fn asks_about_results(&self) -> bool {
+        let hooks = self.hooks();
+        !(hooks.events.is_empty() && hooks.selection.is_empty())
     }
 
     /// A result that cannot be read settles its command as failed, if it says whose it is: else it would come again for ever.
@@ -166,7 +181,7 @@ impl Engine {
         };
         let sender =
             Sender::device(id.device()).map_err(|error| Refusal::bad_request(chain(&error)))?;
-        self.managed(&sender, speaker).await?;
+        let enrollment = self.managed(&sender, speaker).await?;
         let Some(command_uuid) = &unreadable.command_uuid else {
             return Err(Refusal::bad_request(format!("{id}: {}", chain(unreadable))));
         };
@@ -180,7 +195,8 @@ impl Engine {
                 chain(&unreadable.source)
             )),
         };
-        self.settle(&id.to_string(), &result, body, now).await?;
+        self.settle(&id.to_string(), &enrollment, result, body, now)
+            .await?;
         Ok(id.clone())
     }
 
@@ -354,7 +370,7 @@ impl Engine {
                 directory: enrollment.directory.clone(),
                 id: enrollment.person_id.clone(),
             }),
-            device: device_of(&enrollment),
+            device: self.known_of(&enrollment).await?.0,
             queue: head.iter().map(queued).collect(),
             queue_length: open,
             last_result,

@@ -7,9 +7,7 @@ use lanyard_mdm::{
     ota::{self, Attestation, DeviceAttributes, PhaseMessage},
 };
 use lanyard_pki::{Certificate, Strength};
-use lanyard_policy::{
-    Allowance, EnrollmentQuestion, EnrollmentVerdict, HookPoint, Lookup, Person, Standing,
-};
+use lanyard_policy::{Allowance, EnrollmentQuestion, EnrollmentVerdict, Facts, HookPoint, Person};
 use lanyard_store::{
     ApprovalState, ApprovalSubject, AskOutcome, CertificatePurpose, DecisionRecord, DeviceFacts,
     EnrollmentState, Identification, IdentifyOutcome, Session, SessionState, Transition,
@@ -18,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     DeviceAuthority, Engine, Refusal, approvals, decision, records::Asked, refusal,
-    sign_in::challenge_hash,
+    sign_in::challenge_hash, standing::Barred,
 };
 
 /// The largest factory certificate that is kept, in bytes.
@@ -95,6 +93,7 @@ impl Engine {
         }
         self.must_not_be_of_another(&session, &attributes.udid)
             .await?;
+        self.must_still_be_active(&session, now).await?;
         let (allowance, record, used) = self
             .ask_enrollment_approval(&session, &attributes, &attestation, remote, now)
             .await?;
@@ -311,34 +310,26 @@ impl Engine {
         }
     }
 
-    /// Asks the person's directory once more: between the sign-in and the profile lies up to an hour.
+    /// Asks the person's directory once more: between the sign-in and the last step lies up to an hour.
     pub(crate) async fn must_still_be_active(
         &self,
         session: &Session,
         now: SystemTime,
     ) -> Result<(), Refusal> {
         let id = session.id;
-        let lookup = Lookup {
-            decision: decision::new(now),
-            person: person_of(session)?.reference(),
-        };
-        let standing = self.hooks().directory.lookup(lookup).await;
-        match standing {
-            Ok(Standing::Active(_)) => Ok(()),
-            Ok(Standing::Disabled(_) | Standing::Unknown) => {
-                self.store().refuse_session(id, session.version).await?;
-                Err(Refusal::forbidden(format!(
-                    "session {id}: the person may not enroll any more"
-                )))
+        let person = person_of(session)?.reference();
+        let why = match self.look_up(&person, Some(id.to_string()), now).await? {
+            Ok(()) => return Ok(()),
+            Err(Barred::Disabled(reason)) => reason.code,
+            Err(Barred::Unknown) => "the directory does not know them".to_owned(),
+            Err(Barred::CannotTell(why)) => {
+                return Err(Refusal::unavailable(format!("session {id}: {why}")));
             }
-            Ok(Standing::Unavailable) => Err(Refusal::unavailable(format!(
-                "session {id}: the directory cannot tell whether the person is still active"
-            ))),
-            Err(failure) => Err(Refusal::unavailable(format!(
-                "session {id}: lookup failed: {}",
-                refusal::chain(&failure)
-            ))),
-        }
+        };
+        self.store().refuse_session(id, session.version).await?;
+        Err(Refusal::forbidden(format!(
+            "session {id}: the person may not enroll any more: {why}"
+        )))
     }
 
     /// The session that an interim certificate was issued to, and its device.
@@ -382,7 +373,7 @@ fn device_facts(attributes: &DeviceAttributes) -> DeviceFacts {
     }
 }
 
-pub(crate) fn policy_device(device: &DeviceFacts) -> lanyard_policy::DeviceFacts {
+fn policy_device(device: &DeviceFacts) -> lanyard_policy::DeviceFacts {
     lanyard_policy::DeviceFacts {
         udid: device.udid.clone(),
         serial: device.serial.clone(),
@@ -393,6 +384,33 @@ pub(crate) fn policy_device(device: &DeviceFacts) -> lanyard_policy::DeviceFacts
         meid: device.meid.clone(),
         further: Default::default(),
     }
+}
+
+/// What the session knows of its device, enrollment-approval's terms included.
+pub(crate) fn device_of_session(
+    session: &Session,
+) -> Result<Option<lanyard_policy::DeviceFacts>, Refusal> {
+    let Some(device) = &session.device else {
+        return Ok(None);
+    };
+    let further = settings_of(session)?;
+    Ok(Some(lanyard_policy::DeviceFacts {
+        further,
+        ..policy_device(device)
+    }))
+}
+
+/// The terms that enrollment-approval gave, as facts that later questions have: `setting.` and the name.
+pub(crate) fn settings_of(session: &Session) -> Result<Facts, Refusal> {
+    let Some(settings) = &session.settings else {
+        return Ok(Facts::new());
+    };
+    let settings: Facts =
+        serde_json::from_value(settings.clone()).map_err(|error| Refusal::internal(&error))?;
+    let prefixed = settings.into_iter();
+    Ok(prefixed
+        .map(|(name, value)| (format!("setting.{name}"), value))
+        .collect())
 }
 
 fn policy_attestation(attestation: &Attestation) -> lanyard_policy::Attestation {

@@ -4,13 +4,18 @@ use std::time::SystemTime;
 
 use lanyard_policy::{
     Decided, DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
-    Opinion,
+    Opinion, Person,
 };
 use lanyard_push::schedule;
 use lanyard_store::{DueEvent, Enrollment, NewEvent, Store, StoreError};
 use uuid::Uuid;
 
-use crate::{Engine, Refusal, decision, records::Asked, refusal::chain};
+use crate::{
+    Engine, Refusal, decision,
+    enrollment::{person_of, settings_of},
+    records::Asked,
+    refusal::chain,
+};
 
 /// Events that one look at the outbox takes.
 const BATCH: u64 = 100;
@@ -20,7 +25,17 @@ const ATTEMPTS: i32 = 8;
 impl Engine {
     /// The store, told to put this into the outbox with what it does next. With nobody bound, nothing is put there.
     pub(crate) fn noting(&self, occurrence: Occurrence, now: SystemTime) -> Result<Store, Refusal> {
-        let bindings: Vec<String> = self.hooks().event_listeners().map(str::to_owned).collect();
+        let bindings = self.hooks().event_listeners().map(str::to_owned).collect();
+        self.noting_for(bindings, occurrence, now)
+    }
+
+    /// The same for these bindings alone.
+    pub(crate) fn noting_for(
+        &self,
+        bindings: Vec<String>,
+        occurrence: Occurrence,
+        now: SystemTime,
+    ) -> Result<Store, Refusal> {
         if bindings.is_empty() {
             return Ok(self.store().clone());
         }
@@ -36,6 +51,29 @@ impl Engine {
             bindings,
             payload,
         }))
+    }
+
+    /// What is known of an enrolled device and its person: from the device itself, and from the session that it was enrolled in.
+    pub(crate) async fn known_of(
+        &self,
+        enrollment: &Enrollment,
+    ) -> Result<(DeviceFacts, Person), Refusal> {
+        let session = match enrollment.session_id {
+            Some(id) => self.store().find_session(id).await?,
+            None => None,
+        };
+        let mut device = device_of(enrollment);
+        let mut person = Person {
+            directory: enrollment.directory.clone(),
+            id: enrollment.person_id.clone(),
+            display_name: enrollment.person_name.clone(),
+            attributes: Default::default(),
+        };
+        if let Some(session) = session {
+            device.further = settings_of(&session)?;
+            person.attributes = person_of(&session)?.attributes;
+        }
+        Ok((device, person))
     }
 
     /// Tells every event that is due.
@@ -120,8 +158,8 @@ impl Engine {
     }
 }
 
-/// What is known of an enrolled device.
-pub(crate) fn device_of(enrollment: &Enrollment) -> DeviceFacts {
+/// What is known of an enrolled device from itself.
+fn device_of(enrollment: &Enrollment) -> DeviceFacts {
     let facts = enrollment.facts.clone();
     DeviceFacts {
         udid: enrollment.device_id.clone(),

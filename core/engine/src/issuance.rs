@@ -20,7 +20,7 @@ use lanyard_store::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Engine, Refusal, RefusalKind, profiles::ChallengeBinding, refusal::chain};
+use crate::{Engine, Refusal, profiles::ChallengeBinding, refusal::chain};
 
 /// Every refusal takes at least this long, which is several times what the slowest of them computes: its time tells nothing
 /// about where it failed.
@@ -261,9 +261,7 @@ impl Engine {
         if inbox.is_waiting() {
             return Err(Stopped::Pending("nobody has answered yet".to_owned()));
         }
-        if waits {
-            self.person_may_still(&transaction.session, now).await?;
-        }
+        self.person_must_be_active(&transaction, waits, now).await?;
         match self
             .ask_ra_approval(authenticated, &transaction, &inbox, now)
             .await?
@@ -298,17 +296,6 @@ impl Engine {
             }
             Standing::Waiting(_) | Standing::None => Ok(None),
         }
-    }
-
-    /// While a request waited, its person may have been disabled.
-    async fn person_may_still(&self, session: &Session, now: SystemTime) -> Result<(), Stopped> {
-        self.must_still_be_active(session, now)
-            .await
-            .map_err(|refusal| match refusal.kind() {
-                RefusalKind::Forbidden => Stopped::Rejected(refusal.to_string()),
-                RefusalKind::Unavailable => Stopped::Pending(refusal.to_string()),
-                _ => Stopped::Fault(refusal),
-            })
     }
 
     /// The session that the challenge was minted for, if it waits for such a certificate.

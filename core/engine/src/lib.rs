@@ -13,6 +13,8 @@
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
 //! | events, from theirs | `events` |
+//! | whether persons may still act | `standing`, [`Engine::look_up_persons`] |
+//! | ticks | `schedule`, [`Engine::tell_ticks`] |
 //! | what is done without being asked | `background`, [`Engine::work_until`] |
 //! | what plugins may issue | `ceilings` |
 //! | decision records | `records` |
@@ -45,8 +47,10 @@ mod profiles;
 mod pushes;
 mod records;
 mod refusal;
+mod schedule;
 mod setup;
 mod sign_in;
+mod standing;
 mod throttle;
 
 use std::{
@@ -69,6 +73,7 @@ pub use local_users::LocalUsers;
 pub use password::{PasswordError, hash_password};
 pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
+pub use schedule::{NoSchedule, Schedule};
 pub use setup::{
     DeviceAuthority, Hooks, Lifetimes, ProfileSigner, Setup, SetupError, Shadow, Urls,
 };

@@ -1,6 +1,6 @@
 //! What operators do with the persons of the native directory.
 
-use lanyard_policy::Secret;
+use lanyard_policy::{PersonRef, Secret};
 use lanyard_store::{AddUserOutcome, StoreError, User, UserChange};
 
 use crate::{Engine, LocalUsers, PasswordError, hash_password};
@@ -85,7 +85,20 @@ impl Engine {
             self.store()
                 .set_user_disabled(name, disabled, self.now())
                 .await?,
-        )
+        )?;
+        self.note_standing_of(name).await;
+        Ok(())
+    }
+
+    /// The daily look would find it as well; here it is known at once.
+    async fn note_standing_of(&self, name: &str) {
+        let person = PersonRef {
+            directory: LocalUsers::NAME.to_owned(),
+            id: name.to_lowercase(),
+        };
+        if let Err(refusal) = self.look_up(&person, None, self.now()).await {
+            tracing::error!(error = %refusal, "a person's standing cannot be noted now; the daily look does it");
+        }
     }
 
     /// Removes a person; their devices stay enrolled.
@@ -93,7 +106,9 @@ impl Engine {
     /// # Errors
     /// [`UserRefused`]
     pub async fn remove_user(&self, name: &str) -> Result<(), UserRefused> {
-        known(self.store().remove_user(name).await?)
+        known(self.store().remove_user(name).await?)?;
+        self.note_standing_of(name).await;
+        Ok(())
     }
 
     /// Persons by name, from the one after `after`.

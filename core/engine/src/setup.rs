@@ -12,7 +12,7 @@ use lanyard_push::Apns;
 use lanyard_scep::{ChallengeKey, Endpoint};
 use lanyard_store::{Store, StoreError};
 
-use crate::{Ceilings, Rates};
+use crate::{Ceilings, Rates, Schedule};
 
 /// Everything that an [`Engine`](crate::Engine) works with.
 pub struct Setup {
@@ -57,6 +57,8 @@ pub struct Hooks {
     pub selection: SelectionChain,
     /// Who hears of what happened?
     pub events: Vec<Binding<dyn EventSink>>,
+    /// When do which of them hear of a tick?
+    pub schedules: Vec<(String, Schedule)>,
     /// The policy revision that binds them, if one does.
     pub revision: Option<i64>,
     /// What may they issue?

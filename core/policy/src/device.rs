@@ -21,7 +21,7 @@ pub struct DeviceFacts {
     pub imei: Option<String>,
     /// `MEID`.
     pub meid: Option<String>,
-    /// What else is known, by the name of the query that reported it.
+    /// What else is known, by the name of the query that reported it; and the terms of the enrollment, as `setting.` and their name.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub further: Facts,
 }

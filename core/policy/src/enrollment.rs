@@ -78,7 +78,8 @@ pub enum EnrollmentVerdict {
 /// The terms of an enrollment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
-    /// Settings for the enrollment, by name. They are kept with it; nothing acts on them yet.
+    /// Settings for the enrollment, by name. Later questions about the device have them as facts, with `setting.`
+    /// before the name.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub settings: Facts,
     /// What the verdict relied upon.

@@ -50,6 +50,9 @@ pub enum Occurrence {
         enrollment: String,
         /// The answer.
         result: CommandResult,
+        /// The device. Left out by events that were put into the outbox before it was told.
+        #[serde(default)]
+        device: Option<DeviceFacts>,
     },
     /// A certificate was issued.
     CertificateIssued {

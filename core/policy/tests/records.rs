@@ -231,6 +231,7 @@ fn events_and_what_they_ask_for() {
         Occurrence::CommandFinished {
             enrollment: "e".to_owned(),
             result: command_result(ResultStatus::CommandFormatError),
+            device: Some(device()),
         },
         Occurrence::CertificateIssued {
             serial: "0a".to_owned(),

@@ -40,7 +40,8 @@ pub struct DueEvent {
 
 impl Store {
     /// The same store, whose next use case puts this event into the outbox if it changes something, in its own transaction:
-    /// [`Store::issue`], [`Store::token_update`] (the first one), [`Store::check_out`] and [`Store::settle`] (a final answer).
+    /// [`Store::issue`], [`Store::token_update`] (the first one), [`Store::check_out`], [`Store::settle`] (a final answer),
+    /// [`Store::note_standing`] (a person is no longer active) and [`Store::take_tick`].
     #[must_use]
     pub fn noting(&self, event: NewEvent) -> Self {
         let mut store = self.clone();

@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `decisions`, `sign_ins`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
@@ -29,10 +29,12 @@ mod migration;
 mod outbox;
 mod policies;
 mod queue;
+mod schedules;
 mod sealed;
 mod sessions;
 mod settings;
 mod sign_ins;
+mod standings;
 mod tokens;
 mod transactions;
 mod users;
@@ -56,10 +58,12 @@ pub use issuance::{IssueOutcome, NewIssuance, SessionStep, Standing};
 pub use outbox::{DuePush, PushRecorded, ScheduleOutcome};
 pub use policies::{NewPlugin, PolicyRevision};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
+pub use schedules::Scheduled;
 pub use sealed::Unsealed;
 pub use sessions::{
     DeviceFacts, Identification, IdentifyOutcome, NewSession, Session, SessionState, Transition,
 };
+pub use standings::{PersonKey, StandingNoted};
 pub use tokens::{CheckOutOutcome, MAX_USER_CHANNELS, TokenUpdate, TokenUpdateOutcome};
 pub use transactions::{
     DeferOutcome, Deferral, DenyOutcome, Transaction, TransactionKey, TransactionState,

@@ -70,6 +70,10 @@ const RULES: &[Rule] = &[
         must_not_name: IO,
     },
     Rule {
+        of: "lanyard-plugins",
+        must_not_name: IO,
+    },
+    Rule {
         of: "lanyard-guests",
         must_not_name: IO,
     },

@@ -4,6 +4,8 @@ mod approvals;
 mod certificates;
 mod directories;
 mod events;
+mod schedules;
 mod script;
 mod selection;
+mod standing;
 mod workshop;

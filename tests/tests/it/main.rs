@@ -10,6 +10,7 @@ mod commands;
 mod decisions;
 mod enrollment;
 mod examples;
+mod first_party;
 mod first_plugin;
 mod fleet;
 mod hooks;

@@ -21,9 +21,10 @@ use crate::{
     Engine, Refusal,
     approvals::{self, Inbox},
     decision,
-    enrollment::{person_of, policy_device},
+    enrollment::{device_of_session, person_of},
     records::Asked,
     refusal::chain,
+    standing::Barred,
 };
 
 impl Engine {
@@ -56,7 +57,7 @@ impl Engine {
             },
             signer_serial: None,
             session: Some(session.id.to_string()),
-            device: session.device.as_ref().map(policy_device),
+            device: device_of_session(session)?,
             person: Some(person_of(session)?),
         };
         let asked = Asked::new(
@@ -177,6 +178,36 @@ impl Engine {
             None => Err(Stopped::Rejected(
                 "this request got its certificate long ago".to_owned(),
             )),
+        }
+    }
+
+    /// An identity outlives its session by far, so the person's directory is asked before each; and while a request waited, its person may
+    /// have been disabled. An interim certificate that does not wait comes seconds after the directory was asked.
+    pub(super) async fn person_must_be_active(
+        &self,
+        Transaction {
+            binding, session, ..
+        }: &Transaction,
+        waits: bool,
+        now: SystemTime,
+    ) -> Result<(), Stopped> {
+        if !waits && !matches!(binding.purpose, Purpose::Identity | Purpose::Renewal) {
+            return Ok(());
+        }
+        let person = person_of(session)?.reference();
+        let about = Some(session.id.to_string());
+        let barred = |why: &str| {
+            Stopped::Rejected(format!(
+                "session {}: the person may not act any more: {why}",
+                session.id
+            ))
+        };
+        match self.look_up(&person, about, now).await? {
+            Ok(()) => Ok(()),
+            Err(Barred::Disabled(reason)) => Err(barred(&reason.code)),
+            Err(Barred::Unknown) => Err(barred("the directory does not know them")),
+            // The client asks again, and so is the directory.
+            Err(Barred::CannotTell(why)) => Err(Stopped::Pending(why)),
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct BindingDocument {
     /// What the plugin reads.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub(crate) settings: serde_json::Map<String, serde_json::Value>,
+    /// When an event binding hears of a tick, as cron writes it, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) schedule: Option<String>,
     /// What of the host's it may call.
     #[serde(default)]
     pub(crate) grants: BTreeSet<Capability>,
@@ -239,6 +242,9 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
     }
     if before.record != after.record {
         changes.push("what is recorded".to_owned());
+    }
+    if before.schedule != after.schedule {
+        changes.push("schedule".to_owned());
     }
     if before.limits != after.limits {
         changes.push("limits".to_owned());

@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_commands::Facts;
-use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers, Shadow};
+use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers, Schedule, Shadow};
 use lanyard_pki::Digest;
 use lanyard_policy::{
     AnyHook, Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
@@ -241,6 +241,7 @@ impl Policies {
         check_names(document)?;
         check_commands(document)?;
         check_failure_sides(document)?;
+        let schedules = schedules(document)?;
         let mut needed = HashMap::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
@@ -275,6 +276,7 @@ impl Policies {
             selection: SelectionChain::new(bound.selections),
             events: bound.events,
             shadows: bound.shadows,
+            schedules,
             revision: None,
             ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
                 let by = (binding.hook, binding.name.clone());
@@ -381,6 +383,23 @@ fn check_failure_sides(document: &Document) -> Result<(), PolicyRefused> {
         )),
         None => Ok(()),
     }
+}
+
+/// The schedules of event bindings; nobody else hears of ticks.
+fn schedules(document: &Document) -> Result<Vec<(String, Schedule)>, PolicyRefused> {
+    let mut schedules = Vec::new();
+    for binding in &document.bindings {
+        let Some(written) = &binding.schedule else {
+            continue;
+        };
+        if binding.hook != HookPoint::Event {
+            return Err(refused(binding, "only event hears of a schedule"));
+        }
+        let schedule =
+            Schedule::parse(written).map_err(|error| refused(binding, &error.to_string()))?;
+        schedules.push((binding.name.clone(), schedule));
+    }
+    Ok(schedules)
 }
 
 fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {

@@ -10,4 +10,5 @@ mod outbox;
 mod queue;
 mod sessions;
 mod sign_ins;
+mod standings;
 mod users;

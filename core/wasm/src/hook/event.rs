@@ -82,8 +82,13 @@ fn happening(event: Event) -> wit::Happening {
             enrollment: Some(enrollment),
             ..nothing("checked-out")
         },
-        Occurrence::CommandFinished { enrollment, result } => wit::Happening {
+        Occurrence::CommandFinished {
+            enrollment,
+            result,
+            device,
+        } => wit::Happening {
             enrollment: Some(enrollment),
+            device: device.map(contract::device),
             command: Some(contract::command_result(result)),
             ..nothing("command-finished")
         },

@@ -10,12 +10,12 @@ use std::{
 use lanyard_device::{
     apns::PushAuthority,
     device::Device,
-    enroll::{self, Management},
+    enroll::{self, EnrollmentProfile, Management},
     factory::{Factory, Identity},
     http::Client,
 };
 use lanyard_engine::{
-    DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Rates,
+    Clock, DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Rates,
     Refusal, Setup, SignInAttempt, SignInRefused, SignedIn, Urls,
 };
 use lanyard_mdm::{
@@ -52,6 +52,15 @@ pub(super) struct Workshop {
 impl Workshop {
     /// An engine with these hooks; `directories` are asked before the native one, which knows [`USER`].
     pub(super) async fn open(hooks: Hooks, directories: Vec<Binding<dyn Directory>>) -> Workshop {
+        Self::open_at(hooks, directories, Clock::default()).await
+    }
+
+    /// The same by this clock.
+    pub(super) async fn open_at(
+        hooks: Hooks,
+        directories: Vec<Binding<dyn Directory>>,
+        clock: Clock,
+    ) -> Workshop {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("lanyard.db").display());
         let sealing = SealingKey::generate();
@@ -63,7 +72,7 @@ impl Workshop {
             directory: DirectoryChain::new(directories),
             ..hooks
         };
-        let engine = Engine::new(setup(store.clone(), hooks, &sealing)).await;
+        let engine = Engine::with_clock(setup(store.clone(), hooks, &sealing), clock).await;
         let engine = engine.unwrap();
         let password = Secret::new(PASSWORD);
         engine.add_user(USER, USER, password).await.unwrap();
@@ -188,14 +197,20 @@ impl Workshop {
         }
     }
 
-    /// Every phase up to TokenUpdate.
-    pub(super) async fn enroll(&self) -> Managed<'_> {
+    /// Every phase up to the management profile.
+    pub(super) async fn delivered(&self) -> (Device, EnrollmentProfile) {
         let Newcomer { device, message } = self.newcomer().await;
         let payload = self.identify(&message).await.unwrap();
         let interim = self.certify(&payload).await;
         let document = self.fetch_profile(&device, &interim).await;
         let opened = signed::open(&document.unwrap()).unwrap();
         let (_, profile) = enroll::decrypt(&opened, &interim).unwrap();
+        (device, profile)
+    }
+
+    /// Every phase up to TokenUpdate.
+    pub(super) async fn enroll(&self) -> Managed<'_> {
+        let (device, profile) = self.delivered().await;
         let managed = Managed {
             workshop: self,
             identity: self.certify(&profile.scep).await,

@@ -1,0 +1,177 @@
+//! Whether persons are still who may have devices: their directory is asked before an enrollment goes on and before an identity is
+//! issued, and once a day about everybody who has a device. That somebody is not any more is an event, once.
+
+use std::time::{Duration, SystemTime};
+
+use lanyard_policy::{
+    ChainFailure, Decided, HookPoint, Lookup, Occurrence, Opinion, PersonRef, Reason, Standing,
+};
+use lanyard_store::{PersonKey, StandingNoted, StoreError};
+
+use crate::{Engine, Refusal, decision, records::Asked, refusal::chain};
+
+/// How long what a directory said of a person is good enough, if nothing happens that is worth asking for.
+const ASKED_ANEW_AFTER: Duration = Duration::from_hours(24);
+/// When a directory that could not tell is asked again.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Persons that one round asks about. With a round a minute, a day is enough for 144,000 persons, and no directory sees more than two
+/// questions a second.
+const BATCH: u64 = 100;
+
+/// Why a person may not go on.
+#[derive(Debug)]
+pub(crate) enum Barred {
+    /// The directory says so, for this reason.
+    Disabled(Reason),
+    /// The directory does not know the person any more.
+    Unknown,
+    /// The directory cannot tell now.
+    CannotTell(String),
+}
+
+impl Engine {
+    /// Asks a person's directory whether they may still act, and notes what it says. `about` is the enrollment session that waits for it.
+    pub(crate) async fn look_up(
+        &self,
+        person: &PersonRef,
+        about: Option<String>,
+        now: SystemTime,
+    ) -> Result<Result<(), Barred>, Refusal> {
+        let standing = self.ask_directory(person, about, now).await?;
+        let key = key_of(person);
+        Ok(match standing {
+            Ok(Standing::Active(_)) => {
+                // Who was active before stays so without a write: this is asked several times in each enrollment.
+                if self.store().last_standing(&key).await? == Some(false) {
+                    self.note_standing(person, true, now).await?;
+                }
+                Ok(())
+            }
+            Ok(Standing::Disabled(reason)) => {
+                self.note_standing(person, false, now).await?;
+                Err(Barred::Disabled(reason))
+            }
+            Ok(Standing::Unknown) => {
+                self.note_standing(person, false, now).await?;
+                Err(Barred::Unknown)
+            }
+            Ok(Standing::Unavailable) => {
+                let cannot = "the directory cannot tell whether the person is still active";
+                Err(Barred::CannotTell(cannot.to_owned()))
+            }
+            Err(failure) => Err(Barred::CannotTell(format!(
+                "lookup failed: {}",
+                chain(&failure)
+            ))),
+        })
+    }
+
+    /// Asks about those persons with devices whose turn it is, at most a hundred. A round of what
+    /// [`work_until`](Self::work_until) does by itself.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store fails; the round goes on where it stopped.
+    pub async fn look_up_persons(&self) -> Result<(), Refusal> {
+        let now = self.now();
+        for key in self.store().persons_due(now, BATCH).await? {
+            let person = PersonRef {
+                directory: key.directory.clone(),
+                id: key.person_id.clone(),
+            };
+            match self.ask_directory(&person, None, now).await? {
+                Ok(Standing::Active(_)) => self.note_standing(&person, true, now).await?,
+                Ok(Standing::Disabled(_) | Standing::Unknown) => {
+                    self.note_standing(&person, false, now).await?;
+                }
+                unclear @ (Ok(Standing::Unavailable) | Err(_)) => {
+                    let error = unclear.err().map(|failure| chain(&failure));
+                    let (directory, person) = (&key.directory, &key.person_id);
+                    tracing::warn!(
+                        directory,
+                        person,
+                        error,
+                        "nobody can tell whether a person is still active"
+                    );
+                    let due = now + TRIED_AGAIN_AFTER;
+                    self.store().defer_standing(&key, due).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer is recorded if it bars the person: what changes nothing is not.
+    async fn ask_directory(
+        &self,
+        person: &PersonRef,
+        about: Option<String>,
+        now: SystemTime,
+    ) -> Result<Result<Standing, ChainFailure>, StoreError> {
+        let lookup = Lookup {
+            decision: decision::new(now),
+            person: person.clone(),
+        };
+        let asked = Asked::new(HookPoint::Directory, &lookup.decision, &lookup, about, now);
+        let answer = self.hooks().directory.lookup(lookup).await;
+        if matches!(&answer, Ok(Standing::Disabled(_) | Standing::Unknown)) {
+            let decided = answer.clone().map(|standing| Decided {
+                opinions: vec![Opinion {
+                    binding: person.directory.clone(),
+                    verdict: standing.clone(),
+                }],
+                passed_over: Vec::new(),
+                verdict: standing,
+            });
+            self.keep_record(self.record(asked, &decided)).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Notes what a directory said; that a person with devices is disabled is told to those who hear of events.
+    async fn note_standing(
+        &self,
+        person: &PersonRef,
+        active: bool,
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        let key = key_of(person);
+        let mut store = self.store().clone();
+        if !active {
+            let enrollments = store.enrollments_of_person(&key).await?;
+            if enrollments.is_empty() {
+                return Ok(());
+            }
+            let person = person.clone();
+            store = self.noting(
+                Occurrence::PersonDisabled {
+                    person,
+                    enrollments,
+                },
+                now,
+            )?;
+        }
+        let due = now + ASKED_ANEW_AFTER;
+        let noted = store.note_standing(&key, active, due, now).await?;
+        let (directory, person) = (&key.directory, &key.person_id);
+        match noted {
+            StandingNoted::Same => {}
+            StandingNoted::Enabled => tracing::info!(directory, person, "the person may act again"),
+            StandingNoted::Disabled => {
+                tracing::warn!(
+                    directory,
+                    person,
+                    "a person with devices may not act any more"
+                );
+                self.0.outbox.notify_one();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key_of(person: &PersonRef) -> PersonKey {
+    PersonKey {
+        directory: person.directory.clone(),
+        person_id: person.id.clone(),
+    }
+}

@@ -1,0 +1,212 @@
+//! The plugins of `plugins/` on a running server, and what their settings may be.
+
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lanyard_tests::{
+    guests,
+    process::{Process, wait_until},
+    site::{Site, USER},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PASSWORD: &str = "correct horse battery";
+const PLUGINS: [&str; 2] = ["challenge-approval", "command-rules"];
+
+/// A running server with this policy; the plugins are beside it.
+fn running(policy: &str) -> (Site, TempDir) {
+    let desk = tempfile::tempdir().unwrap();
+    for plugin in PLUGINS {
+        let component = guests::component(plugin);
+        fs::copy(component, desk.path().join(format!("{plugin}.wasm"))).unwrap();
+    }
+    let file = desk.path().join("policy.toml");
+    fs::write(&file, policy).unwrap();
+    let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
+    site.start_server().unwrap();
+    site.add_user(PASSWORD).unwrap();
+    site.lanyard(&["policy", "apply", file.to_str().unwrap()])
+        .unwrap();
+    (site, desk)
+}
+
+fn binding(hook: &str, plugin: &str, further: &str) -> String {
+    format!(
+        "[[binding]]\nhook = \"{hook}\"\nname = \"first\"\nplugin = \"{plugin}.wasm\"\n{further}\n"
+    )
+}
+
+fn start_device(site: &Site) -> Process {
+    let password = site.password_file(PASSWORD).unwrap();
+    site.start_device_of(USER, &password, &[]).unwrap()
+}
+
+/// The one device, once it is as wanted.
+fn device(site: &Site, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    wait_until(what, || {
+        let devices = site.lanyard_json(&["device", "list"]).ok()?;
+        let shown = site.device(devices[0]["id"].as_str()?).ok()?;
+        wanted(&shown).then_some(shown)
+    })
+    .unwrap()
+}
+
+fn has(request_type: &'static str, state: &'static str) -> impl Fn(&Value) -> bool {
+    move |device| {
+        let commands = device["commands"].as_array();
+        commands.is_some_and(|commands| {
+            commands
+                .iter()
+                .any(|command| command["request_type"] == request_type && command["state"] == state)
+        })
+    }
+}
+
+const RULES: &str = r#"
+[binding.settings]
+rules = [
+    { name = "welcome", when = { event = "enrolled", device = { product = ["iPhone*"] } }, then = [{ command = "DeviceInformation", queries = ["DeviceName", "OSVersion"] }] },
+    { name = "lock-leavers", when = { event = "person-disabled" }, then = [{ command = "DeviceLock", message = "Please call the service desk." }] },
+]
+"#;
+
+#[test]
+fn a_device_is_approved_welcomed_and_locked_when_its_person_is_disabled() {
+    let approval = binding(
+        "ra-approval",
+        "challenge-approval",
+        "settings = { validity_days = 30, keys = [{ type = \"rsa\", min_bits = 2048 }] }",
+    );
+    let commands = "commands = { allow = [\"DeviceInformation\"], destructive = [\"DeviceLock\"] }";
+    let rules = binding("event", "command-rules", &format!("{commands}\n{RULES}"));
+    let (site, _desk) = running(&[approval, rules].concat());
+    let _device = start_device(&site);
+    let enrolled = device(
+        &site,
+        "the welcome",
+        has("DeviceInformation", "acknowledged"),
+    );
+    let session = enrolled["session"].as_str().unwrap();
+    let list = [
+        "decisions",
+        "list",
+        "--hook",
+        "ra-approval",
+        "--about",
+        session,
+    ];
+    let decision = &site.lanyard_json(&list).unwrap()[0];
+    let terms = &decision["opinions"][0]["verdict"]["approve"];
+    assert_eq!(terms["amendments"]["validity_seconds"], 30 * 86_400);
+    assert_eq!(terms["relied_on"]["challenge"], "held", "{decision}");
+
+    site.lanyard(&["user", "disable", USER]).unwrap();
+    device(&site, "the lock", has("DeviceLock", "acknowledged"));
+    // Once more disabled is no news, and enabled and disabled again is.
+    site.lanyard(&["user", "disable", USER]).unwrap();
+    site.lanyard(&["user", "enable", USER]).unwrap();
+    site.lanyard(&["user", "disable", USER]).unwrap();
+    let locks = |device: &Value| {
+        let commands = device["commands"].as_array().unwrap();
+        let locks = commands
+            .iter()
+            .filter(|each| each["request_type"] == "DeviceLock");
+        locks.count()
+    };
+    device(&site, "the second lock", |device| locks(device) == 2);
+}
+
+#[test]
+fn a_lock_that_is_not_granted_is_not_issued() {
+    let commands = "commands = { allow = [\"DeviceInformation\"] }";
+    let rules = binding("event", "command-rules", &format!("{commands}\n{RULES}"));
+    let (site, _desk) = running(&rules);
+    let _device = start_device(&site);
+    device(
+        &site,
+        "the welcome",
+        has("DeviceInformation", "acknowledged"),
+    );
+    site.lanyard(&["user", "disable", USER]).unwrap();
+    wait_until("the refusal in the log", || {
+        let log = site.server_log();
+        log.contains("its binding does not grant DeviceLock")
+            .then_some(())
+    })
+    .unwrap();
+    let shown = device(&site, "the device", |_| true);
+    assert!(!has("DeviceLock", "queued")(&shown), "{shown}");
+    assert_eq!(shown["commands"].as_array().unwrap().len(), 1, "{shown}");
+}
+
+#[test]
+fn quiet_hours_hold_a_command_back_and_an_operators_lock_not() {
+    // Quiet for the next hours, whatever the time is: the day but its first half that has passed.
+    let minutes = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        / 60
+        % 1440;
+    let time = |minutes: u64| format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    let (from, to) = (time(minutes + 1440 - 120), time(minutes + 120));
+    let settings = format!(
+        "settings = {{ quiet_hours = {{ from = \"{from}\", to = \"{to}\" }}, rules = [] }}"
+    );
+    let (site, _desk) = running(&binding("command-selection", "command-rules", &settings));
+    let _device = start_device(&site);
+    let enrolled = device(&site, "the enrollment", |device| {
+        device["state"] == "enrolled"
+    });
+    let udid = enrolled["id"].as_str().unwrap();
+    let held = site.post(udid, "ProfileList").unwrap();
+    // By the end of the second exchange it would long have gone out with the first.
+    for _ in 0..2 {
+        let lock = site.post(udid, "DeviceLock").unwrap();
+        assert_eq!(site.completed(&lock).unwrap()["state"], "acknowledged");
+    }
+    assert_eq!(site.command(&held).unwrap()["state"], "queued");
+}
+
+#[test]
+fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+    let read = |plugin: &str, file: &str| -> Value {
+        let text = fs::read_to_string(root.join(plugin).join(file)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    for (plugin, mistakes) in [
+        (
+            "challenge-approval",
+            &[
+                r#"{"validity_days":0}"#,
+                r#"{"days":30}"#,
+                r#"{"names":[]}"#,
+                r#"{"manual_approval":[{"name":"all"}]}"#,
+            ][..],
+        ),
+        (
+            "command-rules",
+            &[
+                r#"{}"#,
+                r#"{"rules":[{"name":"r","when":{"event":"enrolled"},"then":[]}]}"#,
+                r#"{"rules":[{"name":"r","when":{"event":"idle"},"then":[{"command":"SecurityInfo"}]}]}"#,
+                r#"{"rules":[{"name":"r","when":{"event":"enrolled"},"then":[{"command":"DeviceLock","pin":"12"}]}]}"#,
+                r#"{"rules":[],"quiet_hours":{"from":"24:00","to":"06:00"}}"#,
+            ],
+        ),
+    ] {
+        let schema = read(plugin, "settings.schema.json");
+        let schema = jsonschema::validator_for(&schema).unwrap();
+        let example = read(plugin, "settings.example.json");
+        let misfit = schema.iter_errors(&example).next();
+        assert!(misfit.is_none(), "{plugin}: {misfit:?}");
+        for mistake in mistakes {
+            let mistake: Value = serde_json::from_str(mistake).unwrap();
+            assert!(!schema.is_valid(&mistake), "{plugin}: {mistake}");
+        }
+    }
+}
