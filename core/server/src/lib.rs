@@ -22,3 +22,4 @@ mod policy;
 pub mod secrets;
 pub mod serve;
 mod shares;
+mod signature;
