@@ -23,3 +23,4 @@ mod policy;
 pub mod secrets;
 pub mod serve;
 mod shares;
+mod signature;

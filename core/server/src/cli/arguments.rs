@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use lanyard_policy::HookPoint;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -318,6 +319,87 @@ pub(super) enum PluginAction {
     },
     /// List the recorded decisions that would have been others with this component, and those that nobody can tell
     Shadow(Trial),
+    /// Write a crate for a new plugin, with a passing test
+    New {
+        /// Its folder, which must not be there; the last part is its name
+        folder: PathBuf,
+        /// The hook point that it answers
+        #[arg(long, value_parser = hook_point)]
+        hook: HookPoint,
+        /// The folder `sdk` of a checkout of Lanyard
+        #[arg(long, value_name = "DIR", default_value = "sdk")]
+        sdk: PathBuf,
+    },
+    /// Ask a component one question, with the limits of a server
+    Run {
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Ask a component one question over and over, a fresh instance each time, and say what it costs
+    Bench {
+        #[command(flatten)]
+        asking: Asking,
+        /// How often
+        #[arg(short = 'n', long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        calls: u32,
+    },
+    /// Make a key for signing plugins: its file, and on standard output the public key
+    Keygen {
+        /// The secret key's file, which must not be there
+        key: PathBuf,
+    },
+    /// Sign a component: writes FILE.minisig beside it
+    Sign {
+        /// The component
+        file: PathBuf,
+        /// The secret key's file, of `keygen` or of `minisign -G -W`
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Check the signature beside a component
+    Verify {
+        /// The component
+        file: PathBuf,
+        /// A public key that may vouch for it, RW…; may be given more than once
+        #[arg(long, value_name = "KEY", required = true)]
+        trusted: Vec<String>,
+    },
+}
+
+/// What is asked, and on what terms.
+#[derive(Args)]
+pub(super) struct Asking {
+    /// The component
+    pub(super) file: PathBuf,
+    /// The hook point
+    #[arg(long, value_parser = hook_point)]
+    pub(super) hook: HookPoint,
+    /// The question, JSON as decision records show it; `decision` may be left out, and secrets are taken as they stand
+    #[arg(long, value_name = "FILE")]
+    pub(super) question: PathBuf,
+    /// Its settings, a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(super) settings: String,
+    /// A capability that its binding would grant; may be given more than once
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(super) grant: Vec<String>,
+    /// Take settings, grants and limits from a binding of this policy instead
+    #[arg(long, value_name = "FILE", requires = "binding", conflicts_with_all = ["settings", "grant"])]
+    pub(super) policy: Option<PathBuf>,
+    /// The binding's name
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    pub(super) binding: Option<String>,
+}
+
+fn hook_point(name: &str) -> Result<HookPoint, String> {
+    let known = HookPoint::ALL;
+    let found = known.into_iter().find(|point| point.as_str() == name);
+    found.ok_or_else(|| {
+        format!(
+            "{name:?} is no hook point: write one of {}",
+            known.map(HookPoint::as_str).join(", ")
+        )
+    })
 }
 
 #[derive(Subcommand)]

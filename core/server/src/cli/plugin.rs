@@ -1,5 +1,9 @@
 //! `lanyard plugin`: looks at components as a server would, without one.
 
+mod ask;
+mod scaffold;
+mod signing;
+
 use std::{collections::BTreeSet, error::Error, fs, path::Path};
 
 use lanyard_pki::Digest;
@@ -7,7 +11,14 @@ use lanyard_policy::{Capability, HookPoint};
 use lanyard_wasm::{Capacity, Grants, LoadError, Plugin, PluginHost, Terms};
 use serde_json::{Value, json};
 
-use super::{Connect, Outcome, arguments::PluginAction, decisions, print, print_json};
+use ask::{Answer, Asked, Measured};
+
+use super::{
+    Connect, Outcome,
+    arguments::{Asking, PluginAction},
+    decisions, log_to_stderr, print, print_json,
+};
+use crate::policy::Document;
 
 pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: bool) -> Outcome {
     match action {
@@ -40,14 +51,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
             settings,
             grant,
         } => {
-            let settings: serde_json::Map<String, Value> = serde_json::from_str(&settings)
-                .map_err(|error| format!("--settings is no JSON object: {error}"))?;
-            let capabilities = grant.iter().map(|name| capability(name));
-            let terms = Terms {
-                settings: Value::Object(settings).to_string(),
-                grants: Grants::of(capabilities.collect::<Result<Vec<_>, _>>()?),
-                ..Terms::new("check")
-            };
+            let terms = terms(&settings, &grant)?;
             let (plugin, mut facts) = load(&file).await?;
             for hook in plugin.hooks() {
                 plugin
@@ -67,7 +71,76 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
                 ))
             }
         }
+        PluginAction::New { folder, hook, sdk } => {
+            scaffold::write(&folder, hook, &sdk)?;
+            print(&format!(
+                "{0} is a plugin for {hook}. Next: `cd {0}`, `cargo test`, and what its README says.",
+                folder.display()
+            ))
+        }
+        PluginAction::Run { asking } => {
+            log_to_stderr();
+            let Answer { verdict, used } = asked(&asking).await?.ask().await;
+            let verdict = verdict?;
+            if json_output {
+                return print_json(&json!({ "verdict": verdict, "used": used }));
+            }
+            print_json(&verdict)?;
+            print(&format!(
+                "fuel {}, host calls {}, {} µs",
+                used.fuel, used.host_calls, used.micros
+            ))
+        }
+        PluginAction::Bench { asking, calls } => {
+            let asked = asked(&asking).await?;
+            let measured = Measured::of(&asked, calls.try_into()?).await?;
+            if json_output {
+                print_json(&serde_json::to_value(measured)?)
+            } else {
+                print(&measured.report())
+            }
+        }
+        PluginAction::Keygen { key } => signing::keygen(&key),
+        PluginAction::Sign { file, key } => signing::sign(&file, &key),
+        PluginAction::Verify { file, trusted } => signing::verify(&file, &trusted),
     }
+}
+
+/// Binds the component to the hook that is asked, and reads the question.
+async fn asked(asking: &Asking) -> Result<Asked, Box<dyn Error>> {
+    let terms = match (&asking.policy, &asking.binding) {
+        (Some(policy), Some(name)) => {
+            let shown = policy.display();
+            let text = fs::read_to_string(policy).map_err(|error| format!("{shown}: {error}"))?;
+            let document: Document =
+                toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+            let mut bindings = document.bindings.iter();
+            let binding =
+                bindings.find(|binding| binding.hook == asking.hook && binding.name == *name);
+            binding
+                .ok_or_else(|| format!("{shown}: there is no binding {} `{name}`", asking.hook))?
+                .terms()
+        }
+        _ => terms(&asking.settings, &asking.grant)?,
+    };
+    let shown = asking.question.display();
+    let question =
+        fs::read_to_string(&asking.question).map_err(|error| format!("{shown}: {error}"))?;
+    let question = serde_json::from_str(&question).map_err(|error| format!("{shown}: {error}"))?;
+    let (plugin, _) = load(&asking.file).await?;
+    Asked::new(&plugin, asking.hook, terms, question).await
+}
+
+/// The terms of a binding with the ordinary limits.
+fn terms(settings: &str, grants: &[String]) -> Result<Terms, Box<dyn Error>> {
+    let settings: serde_json::Map<String, Value> = serde_json::from_str(settings)
+        .map_err(|error| format!("--settings is no JSON object: {error}"))?;
+    let capabilities = grants.iter().map(|name| capability(name));
+    Ok(Terms {
+        settings: Value::Object(settings).to_string(),
+        grants: Grants::of(capabilities.collect::<Result<Vec<_>, _>>()?),
+        ..Terms::new("desk")
+    })
 }
 
 /// A component cannot be bound.
