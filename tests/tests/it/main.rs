@@ -4,6 +4,7 @@
 
 mod administration;
 mod architecture;
+mod author;
 mod browser;
 mod capabilities;
 mod commands;
