@@ -162,7 +162,7 @@ async fn a_person_who_is_disabled_is_told_once_each_time() {
     for standing in [disabled(), Ok(Standing::Unknown), disabled()] {
         stage.directory.say(standing);
         stage.next_day().await;
-        assert_eq!(stage.told().await, [udids.clone()]);
+        assert_eq!(stage.told().await, vec![udids.clone()]);
     }
     stage.directory.say(active());
     stage.next_day().await;
