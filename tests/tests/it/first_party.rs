@@ -198,6 +198,15 @@ fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
                 r#"{"rules":[],"quiet_hours":{"from":"24:00","to":"06:00"}}"#,
             ],
         ),
+        (
+            "ldap-directory",
+            &[
+                r#"{}"#,
+                r#"{"directory":"corp","schema":"novell"}"#,
+                r#"{"directory":"corp","user_filter":"(uid=ada)"}"#,
+                r#"{"directory":"corp","disabled":{"attribute":"a","values":[]}}"#,
+            ],
+        ),
     ] {
         let schema = read(plugin, "settings.schema.json");
         let schema = jsonschema::validator_for(&schema).unwrap();

@@ -8,6 +8,7 @@ mod author;
 mod browser;
 mod capabilities;
 mod commands;
+mod corporate;
 mod decisions;
 mod enrollment;
 mod examples;

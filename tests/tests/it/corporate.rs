@@ -1,0 +1,142 @@
+//! The plugins of `plugins/` together, as an enterprise would have them: persons of a real slapd, over LDAPS under an authority of its own.
+
+use std::fs;
+
+use lanyard_tests::{
+    guests,
+    process::wait_until,
+    site::Site,
+    slapd::{BASE, PASSWORD, SERVICE_DN, SERVICE_PASSWORD, Slapd},
+};
+use serde_json::Value;
+
+use crate::browser::{Browser, is_page};
+
+const POLICY: &str = r#"
+[[binding]]
+hook = "directory"
+name = "corp"
+plugin = "ldap-directory.wasm"
+grants = ["log", "secrets", "ldap"]
+ldap = { directories = ["corp"] }
+secrets = { ldap = ["corp"] }
+[binding.settings]
+directory = "corp"
+allowed_groups = ["cn=staff,ou=groups,dc=example,dc=org"]
+disabled = { attribute = "employeeType", values = ["disabled"] }
+
+[[binding]]
+hook = "ra-approval"
+name = "certificates"
+plugin = "challenge-approval.wasm"
+
+[[binding]]
+hook = "event"
+name = "rules"
+plugin = "command-rules.wasm"
+commands = { allow = ["DeviceInformation"] }
+[binding.settings]
+rules = [
+    { name = "welcome", when = { event = "enrolled" }, then = [{ command = "DeviceInformation", queries = ["DeviceName", "OSVersion"] }] },
+]
+"#;
+
+fn running(slapd: &Slapd) -> Site {
+    let mut site = Site::temporary(&[]).unwrap();
+    let data = site.data();
+    fs::write(data.join("corp-ca.pem"), slapd.ca()).unwrap();
+    let password = site.password_file(SERVICE_PASSWORD).unwrap();
+    let toml = data.join("lanyard.toml");
+    let configured = fs::read_to_string(&toml).unwrap();
+    let directory = format!(
+        "\n[ldap.corp]\nurl = \"{}\"\nca = \"corp-ca.pem\"\nbase = \"{BASE}\"\nbind_dn = \"{SERVICE_DN}\"\nbind_password_file = \"{}\"\n",
+        slapd.secure_url(),
+        password.display()
+    );
+    fs::write(&toml, configured + &directory).unwrap();
+    for plugin in ["ldap-directory", "challenge-approval", "command-rules"] {
+        let component = guests::component(plugin);
+        fs::copy(component, data.join(format!("{plugin}.wasm"))).unwrap();
+    }
+    let policy = data.join("policy.toml");
+    fs::write(&policy, POLICY).unwrap();
+    site.start_apns().unwrap();
+    site.start_server().unwrap();
+    let policy = policy.display().to_string();
+    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    site
+}
+
+fn decision(site: &Site, hook: &str) -> Value {
+    let list = ["decisions", "list", "--hook", hook];
+    let decisions = site.lanyard_json(&list).unwrap();
+    decisions[0].clone()
+}
+
+#[tokio::test]
+async fn a_person_of_the_directory_enrolls_and_the_decisions_are_made_again_without_it() {
+    let mut slapd = Slapd::start();
+    let mut site = running(&slapd);
+    let password = site.password_file(PASSWORD).unwrap();
+    let _device = site.start_device_of("ada", &password, &[]).unwrap();
+    wait_until("the command that welcomes the device", || {
+        let devices = site.lanyard_json(&["device", "list"]).ok()?;
+        let shown = site
+            .lanyard_json(&["device", "show", devices[0]["id"].as_str()?])
+            .ok()?;
+        let command = &shown["commands"][0];
+        let done = command["request_type"] == "DeviceInformation"
+            && command["origin"] == "rules"
+            && command["state"] == "acknowledged";
+        done.then_some(())
+    })
+    .unwrap();
+    let person = decision(&site, "directory");
+    let groups = &person["outcome"]["verdict"]["authenticated"]["attributes"]["groups"];
+    assert_eq!(
+        groups[0], "cn=staff,ou=groups,dc=example,dc=org",
+        "{person}"
+    );
+
+    // With the directory stopped and the server gone, from what was written down.
+    slapd.stop();
+    let record = site.data().join("decision.json");
+    let id = person["id"].as_str().unwrap();
+    let exported = site.lanyard(&["decisions", "export", id]).unwrap();
+    assert!(!exported.contains(PASSWORD), "a password in the record");
+    fs::write(&record, exported).unwrap();
+    let certificate = decision(&site, "ra-approval");
+    let replay = ["decisions", "replay", certificate["id"].as_str().unwrap()];
+    let said = site.lanyard(&replay).unwrap();
+    assert!(said.contains("certificates: the same verdict"), "{said}");
+    site.kill_server();
+    let replay = ["decisions", "replay", "--from", record.to_str().unwrap()];
+    let said = site.lanyard(&replay).unwrap();
+    assert!(said.contains("corp: the same verdict"), "{said}");
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_apart_from_a_directory_that_is_away() {
+    let mut slapd = Slapd::start();
+    let site = running(&slapd);
+    let browser = Browser::open(&site).await;
+    let refused = browser.sign_in("bob", PASSWORD).await;
+    is_page(&refused, 403, "User name or password is wrong.");
+    assert!(
+        site.server_log().contains("not-in-group"),
+        "for the operator"
+    );
+    let refused = browser.sign_in("eve", PASSWORD).await;
+    is_page(&refused, 403, "User name or password is wrong.");
+    assert!(
+        site.server_log().contains("account-disabled"),
+        "for the operator"
+    );
+    let refused = browser.sign_in("ada", "wrong horse").await;
+    is_page(&refused, 403, "User name or password is wrong.");
+    assert_eq!(browser.sign_in("ada", PASSWORD).await.status, 200);
+
+    slapd.stop();
+    let away = browser.sign_in("ada", PASSWORD).await;
+    assert_eq!(away.status, 503, "try again, and never: wrong password");
+}
