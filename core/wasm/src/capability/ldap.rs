@@ -84,19 +84,16 @@ async fn perform_search(
 ) -> Result<Vec<Entry>, LdapError> {
     let directory = configured(directory)?;
     let search = Search::checked(directory.base(), request)?;
-    // A connection that stood idle may have been closed without a word: a second attempt has a fresh one.
-    for last in [false, true] {
-        match search.run(&directory).await {
-            Err(Failed::Connection(_)) if !last => directory.forget().await,
-            Err(Failed::Connection(error)) => {
-                directory.forget().await;
-                return Err(unavailable(&error));
-            }
-            Err(Failed::Answer(error)) => return Err(error),
-            Ok(entries) => return Ok(entries),
-        }
+    match search.run(&directory).await {
+        // A connection that stood idle may have been closed without a word: a second attempt has a fresh one.
+        Err(Failed::Connection(_)) => directory.forget().await,
+        settled => return settled.map_err(LdapError::from),
     }
-    unreachable!("the last attempt returns")
+    let again = search.run(&directory).await;
+    if matches!(again, Err(Failed::Connection(_))) {
+        directory.forget().await;
+    }
+    again.map_err(LdapError::from)
 }
 
 async fn perform_bind(
@@ -164,6 +161,15 @@ enum Failed {
     Connection(Failure),
     /// The server answered.
     Answer(LdapError),
+}
+
+impl From<Failed> for LdapError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Connection(error) => unavailable(&error),
+            Failed::Answer(error) => error,
+        }
+    }
 }
 
 impl From<Failure> for Failed {
