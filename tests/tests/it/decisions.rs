@@ -116,6 +116,11 @@ async fn a_decision_is_made_again_in_another_process_or_says_what_differs() {
     let said = scene.site.lanyard(&replay).unwrap_err();
     assert!(said.contains("failure undetermined"), "{said}");
 
+    // Something else altogether.
+    fs::write(&record, r#"{"id":1}"#).unwrap();
+    let said = scene.site.lanyard(&replay).unwrap_err();
+    assert!(said.contains("is no decision as"), "{said}");
+
     // Another component than the one that answered.
     let mut foreign = exported;
     foreign["bindings"][0]["sha256"] = json!("00");

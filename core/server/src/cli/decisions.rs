@@ -46,20 +46,20 @@ pub(super) async fn run(
                 .await?,
         ),
         DecisionsAction::Replay { id, from } => {
-            let recorded = match (id, from) {
+            let recorded: Recorded = match (id, from) {
                 (_, Some(file)) => {
                     let shown = file.display();
                     let text = fs::read(&file).map_err(|error| format!("{shown}: {error}"))?;
-                    serde_json::from_slice(&text).map_err(|error| format!("{shown}: {error}"))?
+                    serde_json::from_slice(&text).map_err(|error| {
+                        format!("{shown} is no decision as `lanyard decisions export` writes it: {error}")
+                    })?
                 }
                 (id, None) => {
                     let id = id.unwrap_or_default();
-                    client()?
-                        .get(&path(&["decisions", &id, "recorded"]))
-                        .await?
+                    let recorded = path(&["decisions", &id, "recorded"]);
+                    serde_json::from_value(client()?.get(&recorded).await?)?
                 }
             };
-            let recorded: Recorded = serde_json::from_value(recorded)?;
             let host = PluginHost::new(Capacity::default())?;
             report(&recorded.replay(&host).await?, &recorded, json_output)
         }
