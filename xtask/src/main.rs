@@ -1,4 +1,5 @@
-//! Prepares a machine and runs what README.md promises: `cargo xtask test` and `cargo xtask up`.
+//! Prepares a machine and runs what README.md promises: `cargo xtask test`, `cargo xtask up`
+//! and `cargo xtask bench`.
 //! It depends on the standard library only, so that it compiles before anything is installed, and it knows
 //! nothing of the product: what the programs do once they run is theirs.
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         task::Task::Setup => setup::prepare(&setup::EVERYTHING),
+        task::Task::Bench(arguments) => run::bench(&arguments),
         task::Task::Test(arguments) => run::test(&arguments),
         task::Task::Up(arguments) => run::up(&arguments),
     };

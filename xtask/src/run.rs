@@ -72,6 +72,23 @@ pub(crate) fn up(arguments: &[OsString]) -> Result<(), Failure> {
     Err(Failure::of_start(&command, &error))
 }
 
+/// `cargo xtask bench`: builds what is measured as it would be shipped, and measures.
+pub(crate) fn bench(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::prepare(&setup::TO_BUILD)?;
+    let stage = Stage::begin("Building, optimised (the first time: about 15 minutes on 2 cores)");
+    let mut build = cargo(["build", "--release", "--locked", "--bins"]);
+    complete(build.args(["--package", "lanyard-server", "--package", "lanyard-device"]))?;
+    let mut bench = cargo(["bench", "--locked", "--package", "lanyard-tests"]);
+    match arguments {
+        [] => bench.arg("--benches"),
+        names => names
+            .iter()
+            .fold(&mut bench, |bench, name| bench.arg("--bench").arg(name)),
+    };
+    stage.done();
+    complete(&mut bench)
+}
+
 /// Tests that read Apple's recorded messages pass without them; a line here keeps that from going unseen.
 fn say_where_recorded_messages_are() {
     let shared = std::env::var_os("LANYARD_SHARED")

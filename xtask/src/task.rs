@@ -11,16 +11,19 @@ Tasks:
                    if every step happened). All arguments go to lanyard-up; `up --help` lists them
   test [ARGS] …    prepare this machine and run every test; ARGS go to `cargo test`, for example a test's
                    name, or `-p lanyard-scep` to stay with one crate
+  bench [NAME] …   prepare this machine, build optimised, and measure; NAME is one of tests/benches (`hooks`), none
+                   means all of them
   setup            only prepare this machine
   help             this text
 
-Everything is built with the dev profile into the workspace's target directory.";
+All but `bench` is built with the dev profile; everything goes into the workspace's target directory.";
 
 /// A task and the arguments that it passes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Help,
     Setup,
+    Bench(Vec<OsString>),
     Test(Vec<OsString>),
     Up(Vec<OsString>),
 }
@@ -35,6 +38,7 @@ pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Task, String> {
         Some("help" | "--help" | "-h") => Ok(Task::Help),
         Some("setup") if arguments.is_empty() => Ok(Task::Setup),
         Some("setup") => Err("`setup` takes no arguments".to_owned()),
+        Some("bench") => Ok(Task::Bench(arguments)),
         Some("test") => Ok(Task::Test(arguments)),
         Some("up") => Ok(Task::Up(arguments)),
         _ => Err(format!("there is no task `{}`", name.display())),
@@ -77,6 +81,7 @@ mod tests {
             ("help", Task::Help),
             ("setup", Task::Setup),
             ("test", Task::Test(words(""))),
+            ("bench hooks", Task::Bench(words("hooks"))),
             (
                 "test -p x -- --nocapture",
                 Task::Test(words("-p x -- --nocapture")),

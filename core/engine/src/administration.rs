@@ -21,6 +21,17 @@ const OPERATOR: &str = "operator";
 /// Delivered without asking command-selection when an operator queued them: no plugin stands between an operator and a wipe.
 const BYPASS_SELECTION: [&str; 3] = ["EraseDevice", "DeviceLock", "EnableLostMode"];
 
+/// Who wants a command.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Operator,
+    Plugin {
+        binding: &'a str,
+        /// Id of the decision that it came of.
+        decision: &'a str,
+    },
+}
+
 /// What became of a command that a hook wanted.
 pub(crate) enum Issued {
     /// It is queued under this CommandUUID.
@@ -199,7 +210,10 @@ impl Engine {
             Command::from_dictionary(request)?
         };
         let uuid = Uuid::new_v4();
-        match self.enqueue(device, uuid, &command, OPERATOR).await? {
+        match self
+            .enqueue(device, uuid, &command, Origin::Operator)
+            .await?
+        {
             EnqueueOutcome::Queued { .. } => Ok(Sent {
                 uuid,
                 checked: !matches!(command, Command::Raw(_)),
@@ -221,6 +235,7 @@ impl Engine {
         &self,
         enrollment: &str,
         by: (HookPoint, &str),
+        decision: &str,
         wanted: &CommandRequest,
     ) -> Result<Issued, CommandRefused> {
         let request = document::read(wanted.command_plist.as_bytes(), Limits::default())
@@ -251,7 +266,8 @@ impl Engine {
         let exchanges = &self.0.exchanges;
         hooks.ceilings.count(by, exchanges.issued(enrollment))?;
         exchanges.issue(enrollment);
-        match self.enqueue(enrollment, uuid, &command, binding).await? {
+        let origin = Origin::Plugin { binding, decision };
+        match self.enqueue(enrollment, uuid, &command, origin).await? {
             EnqueueOutcome::UuidTaken => Ok(Issued::Before),
             EnqueueOutcome::Queued { .. } => Ok(Issued::Queued(uuid.to_string())),
             EnqueueOutcome::UnknownEnrollment => {
@@ -266,24 +282,29 @@ impl Engine {
         enrollment: &str,
         uuid: Uuid,
         command: &Command,
-        origin: &str,
+        origin: Origin<'_>,
     ) -> Result<EnqueueOutcome, CommandRefused> {
         let payload = connect::Command::new(uuid.to_string(), command.to_dictionary())
             .map_err(|error| CommandRefused::Unsendable(chain(&error)))?
             .to_xml()
             .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+        let (by, decision) = match origin {
+            Origin::Operator => (OPERATOR, None),
+            Origin::Plugin { binding, decision } => (binding, Some(decision)),
+        };
         let new = NewCommand {
             enrollment_id: enrollment,
             uuid: &uuid.to_string(),
             request_type: command.request_type(),
             payload: &payload,
-            origin,
-            bypass: origin == OPERATOR && BYPASS_SELECTION.contains(&command.request_type()),
+            origin: by,
+            decision,
+            bypass: decision.is_none() && BYPASS_SELECTION.contains(&command.request_type()),
         };
         let outcome = self.store().enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {
             let request_type = command.request_type();
-            tracing::info!(enrollment, command = %uuid, request_type, origin, "command queued");
+            tracing::info!(enrollment, command = %uuid, request_type, origin = by, decision, "command queued");
             self.0.outbox.notify_one();
         }
         Ok(outcome)

@@ -330,7 +330,12 @@ impl Engine {
             }
             SelectionVerdict::Issue(request) => {
                 match self
-                    .issue_command(id, (HookPoint::CommandSelection, &binding), &request)
+                    .issue_command(
+                        id,
+                        (HookPoint::CommandSelection, &binding),
+                        &decision,
+                        &request,
+                    )
                     .await
                 {
                     Ok(Issued::Queued(uuid)) => Ok(Selected::This(uuid)),

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Engine, Refusal, decision,
     enrollment::{person_of, settings_of},
+    profiles::stable_uuid,
     records::Asked,
     refusal::chain,
 };
@@ -101,21 +102,26 @@ impl Engine {
 
     async fn deliver_event(&self, due: &DueEvent) -> Result<Vec<IssuedCommand>, HookFailure> {
         let hooks = self.hooks();
-        let event: Event = serde_json::from_value(due.payload.clone()).map_err(|error| {
+        let mut event: Event = serde_json::from_value(due.payload.clone()).map_err(|error| {
             HookFailure::Unavailable {
                 detail: format!("the event on record cannot be read: {error}"),
             }
         })?;
-        let asked = Asked::new(HookPoint::Event, &event.decision, &event, None, self.now());
+        let asked = |event: &Event| {
+            let about = event.occurrence.enrollment().map(str::to_owned);
+            Asked::new(HookPoint::Event, &event.decision, event, about, self.now())
+        };
         let Some(binding) = hooks.events.iter().find(|each| each.name == due.binding) else {
             let mut on_trial = hooks.event_shadows();
             if let Some(shadow) = on_trial.find(|each| each.name == due.binding) {
-                self.try_shadow(shadow, &asked, Vec::new());
+                self.try_shadow(shadow, &asked(&event), Vec::new());
                 return Ok(Vec::new());
             }
             let detail = format!("nothing is bound as {:?}", due.binding);
             return Err(HookFailure::Unavailable { detail });
         };
+        event.decision.id = decision_of(due);
+        let asked = asked(&event);
         let hook: &dyn EventSink = &*binding.hook;
         let commands = hook.handle(event).await?;
         let by = (HookPoint::Event, binding.name.as_str());
@@ -149,13 +155,23 @@ impl Engine {
         {
             let (event, binding) = (due.id, &due.binding);
             if let Err(error) = self
-                .issue_command(&enrollment, (HookPoint::Event, binding), &request)
+                .issue_command(
+                    &enrollment,
+                    (HookPoint::Event, binding),
+                    &decision_of(due),
+                    &request,
+                )
                 .await
             {
                 tracing::warn!(%event, binding, enrollment, error = chain(&error), "an event's command cannot be sent");
             }
         }
     }
+}
+
+/// Each binding that hears of an event decides for itself, and when it hears of it again, it decides the same.
+fn decision_of(due: &DueEvent) -> String {
+    stable_uuid(format!("{}\0{}", due.id, due.binding).as_bytes()).to_string()
 }
 
 /// What is known of an enrolled device from itself.

@@ -79,6 +79,21 @@ pub enum Occurrence {
     },
 }
 
+impl Occurrence {
+    /// The one enrollment that it is about, if it is about one.
+    #[must_use]
+    pub fn enrollment(&self) -> Option<&str> {
+        match self {
+            Self::Enrolled { enrollment, .. }
+            | Self::CheckedOut { enrollment }
+            | Self::CommandFinished { enrollment, .. } => Some(enrollment),
+            Self::CertificateIssued { .. } | Self::PersonDisabled { .. } | Self::Tick { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// A command for one enrollment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedCommand {

@@ -56,6 +56,8 @@ pub struct CommandSummary {
     pub request_type: String,
     /// Who asked for it.
     pub origin: String,
+    /// The decision that it came of, if a plugin asked for it.
+    pub decision: Option<String>,
     /// Whether it goes to the device without command-selection being asked.
     pub bypass: bool,
     /// Where it stands.
@@ -158,6 +160,7 @@ impl Store {
             seq: row.seq,
             request_type: row.request_type,
             origin: row.origin,
+            decision: row.decision,
             bypass: row.bypass,
             state: row.state,
             created_at: row.created_at,
@@ -193,6 +196,7 @@ pub(crate) struct SummaryColumns {
     seq: i64,
     request_type: String,
     origin: String,
+    decision: Option<String>,
     bypass: bool,
     state: String,
     created_at: i64,
@@ -217,6 +221,7 @@ impl TryFrom<SummaryColumns> for CommandSummary {
             seq: row.seq,
             request_type: row.request_type,
             origin: row.origin,
+            decision: row.decision,
             bypass: row.bypass,
             state: CommandState::read(&row.state)?,
             created_at: from_millis(row.created_at),

@@ -32,6 +32,8 @@ pub struct NewCommand<'a> {
     pub payload: &'a [u8],
     /// Who asked for it: an operator, a plugin's binding.
     pub origin: &'a str,
+    /// The decision that it came of, if a plugin asked for it.
+    pub decision: Option<&'a str>,
     /// Whether it goes to the device without command-selection being asked.
     pub bypass: bool,
 }
@@ -43,6 +45,7 @@ impl fmt::Debug for NewCommand<'_> {
             .field("uuid", &self.uuid)
             .field("request_type", &self.request_type)
             .field("origin", &self.origin)
+            .field("decision", &self.decision)
             .field("bypass", &self.bypass)
             .finish_non_exhaustive()
     }
@@ -107,6 +110,7 @@ impl Store {
             request_type: new.request_type.to_owned(),
             payload: self.seal(secret("payload", &key), new.payload),
             origin: new.origin.to_owned(),
+            decision: new.decision.map(str::to_owned),
             bypass: new.bypass,
             state: CommandState::Queued.as_str().to_owned(),
             created_at: to_millis(now),

@@ -3,6 +3,7 @@
 //! The device is a process of its own, so is the simulated APNs; they share nothing with the server but the network. The
 //! proofs come from what each of them wrote down for itself, from the server's database, and from the `openssl` command line.
 
+mod policy;
 mod proofs;
 mod report;
 
@@ -45,7 +46,7 @@ pub struct Options {
 pub enum Sabotage {
     /// The link leads to a server that is not the one whose root is known.
     Link,
-    /// The person is disabled in the directory.
+    /// The directory knows somebody else only.
     Directory,
     /// The Profile Service document is signed by somebody else.
     ProfileService,
@@ -63,13 +64,17 @@ pub enum Sabotage {
     Idle,
     /// The device fails at DeviceInformation.
     Information,
+    /// The device fails at what the plugin had issued.
+    Rule,
     /// The device fails at DeviceLock.
     Lock,
+    /// An answer of the host's is altered in the record.
+    Replay,
 }
 
 impl Sabotage {
     /// All of them, in the order of the steps that they break.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Link,
         Self::Directory,
         Self::ProfileService,
@@ -80,7 +85,9 @@ impl Sabotage {
         Self::Push,
         Self::Idle,
         Self::Information,
+        Self::Rule,
         Self::Lock,
+        Self::Replay,
     ];
 
     /// The number of the step in the report.
@@ -101,8 +108,9 @@ impl Sabotage {
             Self::Tokens => &["--mischief", "no-token-update"],
             Self::Idle => &["--mischief", "ignore-push"],
             Self::Information => &["--behaviour", "DeviceInformation=error:12021"],
+            Self::Rule => &["--behaviour", "SecurityInfo=error:12021"],
             Self::Lock => &["--behaviour", "DeviceLock=error:12021"],
-            Self::Link | Self::Directory | Self::ProfileService | Self::Push => &[],
+            Self::Link | Self::Directory | Self::ProfileService | Self::Push | Self::Replay => &[],
         }
     }
 }
@@ -122,14 +130,16 @@ pub async fn run(options: &Options) -> Result<bool, String> {
     site.start_apns()?;
     site.start_server()?;
     let password = password();
-    let password_file = site.add_user(&password)?;
+    let password_file = site.password_file(&password)?;
+    let user = match options.sabotage {
+        Some(Sabotage::Directory) => policy::somebody_else(),
+        _ => USER.to_owned(),
+    };
+    policy::apply(&site, &user, &password)?;
     say(&welcome(&site, &password))?;
 
     let begun = SystemTime::now();
     let udid = udid();
-    if options.sabotage == Some(Sabotage::Directory) {
-        site.lanyard(&["user", "disable", USER])?;
-    }
     let device = start_device(&site, &password_file, &udid, options.sabotage)?;
     let proofs = Proofs {
         site: &site,
@@ -219,7 +229,7 @@ async fn command_steps(proofs: &Proofs<'_>, report: &mut Report<impl FnMut(&str)
         }
         return;
     }
-    let [push, idle, information, lock] = LATER;
+    let [push, idle, information, rule, lock, replay] = LATER;
     let before = proofs.deliveries().unwrap_or_default();
     let asked = match &proofs.send("DeviceInformation", &[]) {
         Ok(uuid) => {
@@ -230,26 +240,39 @@ async fn command_steps(proofs: &Proofs<'_>, report: &mut Report<impl FnMut(&str)
         Err(error) => Err(error.clone()),
     };
     report.step(information, asked);
-    if report.is_good() {
-        let locked = match proofs.send(
-            "DeviceLock",
-            &[&format!("Message={}", proofs::LOCK_MESSAGE)],
-        ) {
-            Ok(uuid) => proofs.lock(&uuid).await,
-            Err(error) => Err(error),
-        };
-        report.step(lock, locked);
-    } else {
-        report.not_reached(lock);
+    if !report.is_good() {
+        for step in [rule, lock, replay] {
+            report.not_reached(step);
+        }
+        return;
     }
+    report.step(rule, proofs.follows());
+    if !report.is_good() {
+        for step in [lock, replay] {
+            report.not_reached(step);
+        }
+        return;
+    }
+    let message = format!("Message={LOCK_MESSAGE}");
+    let locked = match proofs.send("DeviceLock", &[&message]) {
+        Ok(uuid) => proofs.lock(&uuid).await,
+        Err(error) => Err(error),
+    };
+    report.step(lock, locked);
+    report.step(replay, proofs.replay());
 }
 
+/// What the device shows when it is locked.
+const LOCK_MESSAGE: &str = "Please return this device to the front desk";
+
 /// The steps that a command makes.
-const LATER: [&str; 4] = [
+const LATER: [&str; 6] = [
     "For an operation, device token and push magic go to APNs, which gives the device a wake-up call",
     "The device asks for what there is to do, with its state Idle",
     "The operation DeviceInformation is sent as a property list, and answered",
+    "A plugin hears of the answer, and has another command issued",
     "The operation LOCK is sent, and the device is locked",
+    "A decision is made again, in a process that has nothing but its record",
 ];
 
 fn start_device(

@@ -120,6 +120,32 @@ fn a_device_is_approved_welcomed_and_locked_when_its_person_is_disabled() {
 }
 
 #[test]
+fn each_binding_that_hears_of_an_event_decides_for_itself_and_its_commands_say_by_what() {
+    let policy = ["ProfileList", "SecurityInfo"].map(|command| {
+        let rule = format!(
+            "{{ name = \"welcome\", when = {{ event = \"enrolled\" }}, then = [{{ command = \"{command}\" }}] }}"
+        );
+        format!(
+            "[[binding]]\nhook = \"event\"\nname = \"{command}\"\nplugin = \"command-rules.wasm\"\n\
+             commands = {{ allow = [\"{command}\"] }}\nsettings = {{ rules = [{rule}] }}\n"
+        )
+    });
+    let (site, _desk) = running(&policy.concat());
+    let _device = start_device(&site);
+    device(&site, "the one", has("ProfileList", "acknowledged"));
+    let enrolled = device(&site, "the other", has("SecurityInfo", "acknowledged"));
+    for command in enrolled["commands"].as_array().unwrap() {
+        let shown = site.command(command["uuid"].as_str().unwrap()).unwrap();
+        let decision = ["decisions", "show", shown["decision"].as_str().unwrap()];
+        let decision = site.lanyard_json(&decision).unwrap();
+        assert_eq!(decision["about"], enrolled["id"]);
+        assert_eq!(decision["used"][0]["binding"], shown["request_type"]);
+        let issued = &decision["outcome"]["verdict"][0]["request"]["request_type"];
+        assert_eq!(*issued, shown["request_type"]);
+    }
+}
+
+#[test]
 fn a_lock_that_is_not_granted_is_not_issued() {
     let commands = "commands = { allow = [\"DeviceInformation\"] }";
     let rules = binding("event", "command-rules", &format!("{commands}\n{RULES}"));

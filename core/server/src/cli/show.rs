@@ -310,6 +310,9 @@ pub(super) fn commands(answer: &Value) -> String {
                     ago(&command["completed_at"])
                 ),
             ];
+            if command["decision"].is_string() {
+                lines.push(format!("  decision   {}", text(&command["decision"])));
+            }
             if command["error"].is_string() {
                 lines.push(format!("  error      {}", text(&command["error"])));
             }

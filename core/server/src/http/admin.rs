@@ -294,6 +294,7 @@ fn command_json(command: &CommandSummary) -> Value {
         "request_type": command.request_type,
         "state": command.state.as_str(),
         "origin": command.origin,
+        "decision": command.decision,
         "created_at": seconds(command.created_at),
         "sent_at": command.sent_at.map(seconds),
         "not_now_count": command.not_now_count,

@@ -13,6 +13,7 @@ pub(crate) struct Model {
     pub(crate) request_type: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) origin: String,
+    pub(crate) decision: Option<String>,
     pub(crate) bypass: bool,
     pub(crate) state: String,
     pub(crate) created_at: i64,

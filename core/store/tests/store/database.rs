@@ -167,6 +167,7 @@ pub(crate) fn command<'a>(enrollment_id: &'a str, uuid: &'a str) -> NewCommand<'
         request_type: "DeviceLock",
         payload: b"<plist>lock it with PIN 123456</plist>",
         origin: "operator",
+        decision: None,
         bypass: true,
     }
 }

@@ -204,6 +204,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE approval",
         "DROP INDEX scep_transaction_state",
         "ALTER TABLE scep_transaction DROP COLUMN request",
+        "ALTER TABLE command DROP COLUMN decision",
         "DROP TABLE person_standing",
         "DROP TABLE event_schedule",
         "DROP INDEX enrollment_person",

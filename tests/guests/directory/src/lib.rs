@@ -7,6 +7,11 @@
 //! | `trap` | the plugin panics |
 //! | `spin` | the plugin loops for ever |
 //! | `sleep` | the plugin sleeps for an hour |
+//! | `deep` | the plugin calls itself for ever |
+//! | `hoard` | the plugin asks for a gibibyte |
+//! | `grow` | the plugin asks for a mebibyte for ever |
+//! | `flood` | the plugin logs for ever |
+//! | `guess` | the plugin verifies the password against costly hashes for ever |
 //! | `away` | the plugin says that it cannot tell |
 //! | `code` | the plugin asks for a one-time code, which is `correct horse`, too |
 //! | `elsewhere` | the plugin sends the browser to another page, which comes back with that code |
@@ -22,6 +27,9 @@ use lanyard_sdk::{
 
 /// Argon2id of `correct horse`: the plugin holds the hash and never sees a password.
 const ADAS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
+
+/// Argon2id at the most that the host computes: 64 MiB, sixteen passes.
+const COSTLY: &str = "$argon2id$v=19$m=65536,t=16,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3E4dgRMg0fHaYaptWVZRKqs//6b6k3/nntqGJk";
 
 /// What stays between two steps.
 const STATE: &[u8] = b"waits for a code";
@@ -46,6 +54,17 @@ impl Directory for OnePerson {
             }
             "trap" => panic!("asked to trap"),
             "spin" => spin(),
+            "deep" => deep(black_box(1)),
+            "hoard" => hoard(1 << 30),
+            "grow" => loop {
+                hoard(1 << 20);
+            },
+            "flood" => loop {
+                log::debug("again");
+            },
+            "guess" => loop {
+                password.verify(COSTLY);
+            },
             "sleep" => {
                 std::thread::sleep(Duration::from_secs(3600));
                 Step::Abstain
@@ -94,6 +113,18 @@ fn ada() -> Person {
             values: vec!["staff".to_owned(), "engines".to_owned()],
         }],
     }
+}
+
+fn deep(depth: u64) -> Step {
+    match deep(black_box(depth.wrapping_add(1))) {
+        Step::Abstain => black_box(Step::Abstain),
+        other => other,
+    }
+}
+
+fn hoard(bytes: usize) -> Step {
+    std::mem::forget(black_box(vec![1_u8; bytes]));
+    Step::Abstain
 }
 
 fn spin() -> Step {

@@ -1,0 +1,22 @@
+//! The decision that a plugin's command came of.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::text_null;
+
+/// Its names are spelled out, as in the first step.
+pub(super) struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0007_command_decision"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut widened = Table::alter();
+        widened.table("command").add_column(text_null("decision"));
+        manager.alter_table(widened).await
+    }
+}

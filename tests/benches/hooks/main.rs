@@ -1,0 +1,36 @@
+//! `cargo xtask bench hooks`: what it costs to put a question to a plugin, beside a native implementation of the same trait and a webhook on
+//! loopback that answer it in the same way; what others notice of plugins that misbehave; what loading and keeping plugins costs; and a
+//! trial over 10,000 recorded decisions. All of it in one run, so that the ratios mean something on a machine that others use too.
+
+mod hostile;
+mod latency;
+mod loading;
+mod question;
+mod rival;
+mod shadow;
+mod statistics;
+
+use std::error::Error;
+
+/// Calls of the server's plugins run on as many threads as it has; the budgets are for two.
+const THREADS: usize = 2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        latency::measure().await?;
+        hostile::measure().await?;
+        loading::measure().await?;
+        shadow::measure().await
+    })
+}
+
+/// A line of the report.
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    // Whoever closed our output does not want to read.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
