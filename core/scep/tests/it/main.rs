@@ -9,6 +9,7 @@ mod enroll;
 mod envelopes;
 mod lab;
 mod mutated;
+mod polls;
 mod recorded;
 mod refusals;
 mod replies;
