@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod administration;
+mod approvals;
 mod architecture;
 mod author;
 mod browser;

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Output,
+    time::Duration,
 };
 
 use axum::{
@@ -20,7 +21,9 @@ use lanyard_device::{
 use lanyard_pki::Certificate;
 use lanyard_store::CertificatePurpose;
 use lanyard_tests::{
+    guests,
     openssl::openssl,
+    process::{PATIENCE, wait_until},
     site::{Site, USER},
 };
 use tempfile::TempDir;
@@ -83,6 +86,72 @@ async fn enrolls(init: &[&str], registration_authorities: usize) {
             "{what}: {refused}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strongswan_waits_for_an_operator_over_a_crash_of_the_server() {
+    let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
+    site.start_server().unwrap();
+    site.add_user(PASSWORD).unwrap();
+    let plugin = site.data().join("approval.wasm");
+    std::fs::copy(guests::component("challenge-approval"), plugin).unwrap();
+    let policy = site.data().join("policy.toml");
+    std::fs::write(&policy, MANUAL).unwrap();
+    site.lanyard(&["policy", "apply", policy.to_str().unwrap()])
+        .unwrap();
+    let client = StrongSwan::new(&site).await;
+    client.fetch_authorities().await;
+
+    let device = site.new_device().unwrap();
+    let challenge = challenge_of(&site, &device).await;
+    let operator = async {
+        let approval = waiting(&site);
+        assert_eq!(approval["hook"], "ra-approval");
+        assert_eq!(approval["code"], "needs-approval");
+        assert_eq!(approval["device"], device.udid());
+        site.kill_server();
+        site.start_server().unwrap();
+        let id = approval["id"].as_str().unwrap();
+        site.lanyard(&["approvals", "approve", id]).unwrap();
+    };
+    let (enrolled, ()) = tokio::join!(client.enroll(&challenge), operator);
+    let first = enrolled.unwrap();
+    let again = client.enroll(&challenge).await.unwrap();
+    assert_eq!(first, again, "the same transaction, the same certificate");
+    the_certificate_is_the_sessions(&site, &device, &first).await;
+
+    client.make_key().await;
+    let challenge = challenge_of(&site, &site.new_device().unwrap()).await;
+    let operator = async {
+        let id = waiting(&site)["id"].clone();
+        let deny = ["approvals", "deny", id.as_str().unwrap()];
+        let reason = ["--reason", "Nobody knows this device."];
+        site.lanyard(&[&deny[..], &reason].concat()).unwrap();
+    };
+    let (refused, ()) = tokio::join!(client.enroll(&challenge), operator);
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("failInfo"), "{refused}");
+}
+
+/// Every certificate of phase 3 needs somebody.
+const MANUAL: &str = r#"
+[[binding]]
+hook = "ra-approval"
+name = "certificates"
+plugin = "approval.wasm"
+settings = { manual_approval = [{ name = "everybody", purpose = ["ota-interim"] }] }
+"#;
+
+/// What waits for an operator, once something does.
+fn waiting(site: &Site) -> serde_json::Value {
+    wait_until("something that waits", || {
+        let waiting = site
+            .lanyard_json(&["approvals", "list", "--state", "pending"])
+            .ok()?;
+        waiting.get(0).cloned()
+    })
+    .unwrap()
 }
 
 /// Subject, issuer and record: all of them the server's, none the request's.
@@ -219,8 +288,9 @@ impl StrongSwan {
             "--cacert",
             "ca.pem",
         ];
+        let patient = ["--interval", "1", "--maxpolltime", "60"];
         pki(
-            &[&request[..], &asked, &trusted].concat(),
+            &[&request[..], &asked, &trusted, &patient].concat(),
             self.folder.path(),
         )
         .await
@@ -268,7 +338,18 @@ async fn forward(
         Method::GET => Call::get(url),
         _ => Call::post(url, "application/x-pki-message", body.to_vec()),
     };
-    match client.send(&call).await {
+    // A server that is started again is waited for.
+    let mut patience = PATIENCE.as_secs();
+    let answer = loop {
+        match client.send(&call).await {
+            Err(_) if patience > 0 => {
+                patience -= 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            answered => break answered,
+        }
+    };
+    match answer {
         Ok(answer) => (
             StatusCode::from_u16(answer.status).unwrap(),
             [(header::CONTENT_TYPE, answer.content_type)],
