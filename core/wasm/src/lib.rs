@@ -38,6 +38,7 @@ mod host;
 mod limits;
 mod load;
 mod log;
+mod manifest;
 mod plugin;
 mod sandbox;
 mod secret;
@@ -56,6 +57,7 @@ pub use hook::{
 };
 pub use host::{Capacity, Outside, PluginHost, StartError};
 pub use limits::Limits;
+pub use manifest::{Manifest, ManifestError};
 pub use plugin::{Plugin, Terms};
 pub use tape::Recording;
 pub use trust::RootsError;
