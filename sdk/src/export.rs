@@ -70,26 +70,49 @@ macro_rules! __check {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __name {
-    (directory) => { "directory" };
-    (enrollment_approval) => { "enrollment-approval" };
-    (ra_approval) => { "ra-approval" };
-    (command_selection) => { "command-selection" };
-    (event) => { "event" };
-    ($other:ident) => { "" };
+    (directory) => {
+        "directory"
+    };
+    (enrollment_approval) => {
+        "enrollment-approval"
+    };
+    (ra_approval) => {
+        "ra-approval"
+    };
+    (command_selection) => {
+        "command-selection"
+    };
+    (event) => {
+        "event"
+    };
+    ($other:ident) => {
+        ""
+    };
 }
 
 /// A capability's name in a policy.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __grant {
-    (log) => { "log" };
-    (secrets) => { "secrets" };
-    (ldap) => { "ldap" };
-    (http) => { "http" };
-    (reveal_secrets) => { "reveal-secrets" };
+    (log) => {
+        "log"
+    };
+    (secrets) => {
+        "secrets"
+    };
+    (ldap) => {
+        "ldap"
+    };
+    (http) => {
+        "http"
+    };
+    (reveal_secrets) => {
+        "reveal-secrets"
+    };
     ($other:ident) => {
         compile_error!(concat!(
-            "`", stringify!($other),
+            "`",
+            stringify!($other),
             "` is no capability: write log, secrets, ldap, http or reveal_secrets"
         ))
     };
@@ -98,8 +121,12 @@ macro_rules! __grant {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __optional {
-    () => { None };
-    ($value:expr) => { Some($value) };
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
 }
 
 #[cfg(all(target_family = "wasm", not(feature = "test")))]

@@ -74,11 +74,7 @@ pub(crate) fn search(directory: &str, request: &SearchRequest) -> Result<Vec<Ent
     })
 }
 
-pub(crate) fn bind(
-    directory: &str,
-    dn: &str,
-    password: &Secret,
-) -> Result<BindOutcome, LdapError> {
+pub(crate) fn bind(directory: &str, dn: &str, password: &Secret) -> Result<BindOutcome, LdapError> {
     if password.text().is_empty() {
         return Ok(BindOutcome::Rejected);
     }

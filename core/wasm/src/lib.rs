@@ -44,6 +44,7 @@ mod sandbox;
 mod secret;
 mod state;
 mod tape;
+mod trial;
 mod trust;
 mod verify;
 
@@ -60,4 +61,5 @@ pub use limits::Limits;
 pub use manifest::{Manifest, ManifestError};
 pub use plugin::{Plugin, Terms};
 pub use tape::Recording;
+pub use trial::{TestsEnded, TestsError, run_tests};
 pub use trust::RootsError;

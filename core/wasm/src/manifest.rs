@@ -70,13 +70,17 @@ pub enum ManifestError {
         exported: String,
     },
     /// The component uses what it does not ask for.
-    #[error("it does not ask for `{0}`, which the component uses; `grants` names it with the reason")]
+    #[error(
+        "it does not ask for `{0}`, which the component uses; `grants` names it with the reason"
+    )]
     Unasked(&'static str),
     /// It asks for what the component does not use.
     #[error("it asks for `{0}`, which the component does not use")]
     Unused(&'static str),
     /// It describes settings of a plugin that has none.
-    #[error("it has a schema of settings, and the component takes none: it does not export `settings-check`")]
+    #[error(
+        "it has a schema of settings, and the component takes none: it does not export `settings-check`"
+    )]
     NoSettings,
 }
 

@@ -205,7 +205,9 @@ impl Plugin {
         }
         let mut used = self.capabilities.iter();
         if let Some(capability) = used.find(|used| terms.grants.capability(**used).is_err()) {
-            let grants = self.manifest().and_then(|manifest| manifest.grants.as_ref());
+            let grants = self
+                .manifest()
+                .and_then(|manifest| manifest.grants.as_ref());
             return Err(LoadError::NotGranted {
                 capability: capability.as_str(),
                 reason: grants.and_then(|grants| grants.get(capability)).cloned(),
