@@ -9,7 +9,6 @@ use crate::bindings::event::exports::lanyard::policy::event;
 use crate::bindings::ra::exports::lanyard::policy::ra_approval;
 use crate::bindings::selection::exports::lanyard::policy::command_selection;
 use crate::bindings::settings::exports::lanyard::policy::settings_check;
-use crate::plugin::made;
 use crate::{
     CommandSelection, Directory, EnrollmentApproval, EventSink, Input, Plugin, RaApproval,
     Resumption, Unavailable,
@@ -17,6 +16,12 @@ use crate::{
 
 /// A plugin as a component exports it.
 pub struct Adapter<P>(PhantomData<P>);
+
+/// Makes a plugin of the settings that it is bound with.
+fn made<P: Plugin>(settings: &str) -> Result<P, String> {
+    let settings = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+    P::new(settings)
+}
 
 /// Makes the plugin and asks it.
 fn ask<P: Plugin, V>(question: impl FnOnce(&P) -> Result<V, Unavailable>) -> Result<V, String> {

@@ -1,20 +1,50 @@
 //! The macro line.
 
-/// Makes a component of a [`Plugin`](crate::Plugin) that answers these hooks: `export!(MyPlugin: directory, event);`. Natively it only
-/// checks that the traits are there.
+/// Makes a component of a [`Plugin`](crate::Plugin) that answers these hooks: `export!(MyPlugin: directory, event);`. Natively, and
+/// in tests, it only checks that what it says can be.
+///
+/// What else is said goes into the component's manifest, beside the crate's name and version. Operators read it before they bind the
+/// plugin, and a host refuses a plugin that does not keep to it. Grants are named as in a policy, each with a reason;
+/// `grants: {}` is a promise to need none. The schema is a JSON Schema of the settings.
+///
+/// ```
+/// # use lanyard_sdk::{Directory, Inquiry, NoSettings, Plugin, Secret, SignIn, Standing, Step, Unavailable};
+/// # struct School;
+/// # impl Plugin for School {
+/// #     type Settings = NoSettings;
+/// #     fn new(_: NoSettings) -> Result<Self, String> { Ok(Self) }
+/// # }
+/// # impl Directory for School {
+/// #     fn begin(&self, _: SignIn, _: &Secret) -> Result<Step, Unavailable> { Ok(Step::Abstain) }
+/// #     fn lookup(&self, _: Inquiry) -> Result<Standing, Unavailable> { Ok(Standing::Unknown) }
+/// # }
+/// lanyard_sdk::export! {
+///     School: directory;
+///     grants: {
+///         ldap: "finds the person who signs in",
+///         secrets: "the password is bound against the directory, and never read",
+///     };
+///     settings_schema: r#"{ "type": "object", "additionalProperties": false }"#;
+/// }
+/// ```
 #[macro_export]
 macro_rules! export {
-    ($plugin:ty: $($hook:ident),+ $(,)?) => {
+    (
+        $plugin:ty: $($hook:ident),+ $(,)?
+        $(; grants: { $($grant:ident: $reason:expr),* $(,)? })?
+        $(; settings_schema: $schema:expr)?
+        $(;)?
+    ) => {
         const _: () = {
             $( $crate::__check!($hook, $plugin); )+
-        };
-        #[cfg(target_family = "wasm")]
-        const _: () = {
-            type Exported = $crate::__private::Adapter<$plugin>;
-            $( $crate::__export_hook!($hook, Exported); )+
-            $crate::__private::bindings::settings::__export_settings!(
-                Exported with_types_in $crate::__private::bindings::settings
-            );
+            const MANIFEST: $crate::__private::Manifest = $crate::__private::Manifest {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                hooks: &[$( $crate::__name!($hook) ),+],
+                grants: $crate::__optional!($( &[$( ($crate::__grant!($grant), $reason) ),*] )?),
+                settings_schema: $crate::__optional!($( $schema )?),
+            };
+            $crate::__component!(MANIFEST, $plugin: $($hook),+);
         };
     };
 }
@@ -33,6 +63,95 @@ macro_rules! __check {
             "`", stringify!($other),
             "` is no hook: write directory, enrollment_approval, ra_approval, command_selection or event"
         ));
+    };
+}
+
+/// A hook's name in the contract.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __name {
+    (directory) => {
+        "directory"
+    };
+    (enrollment_approval) => {
+        "enrollment-approval"
+    };
+    (ra_approval) => {
+        "ra-approval"
+    };
+    (command_selection) => {
+        "command-selection"
+    };
+    (event) => {
+        "event"
+    };
+    ($other:ident) => {
+        ""
+    };
+}
+
+/// A capability's name in a policy.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __grant {
+    (log) => {
+        "log"
+    };
+    (secrets) => {
+        "secrets"
+    };
+    (ldap) => {
+        "ldap"
+    };
+    (http) => {
+        "http"
+    };
+    (reveal_secrets) => {
+        "reveal-secrets"
+    };
+    ($other:ident) => {
+        compile_error!(concat!(
+            "`",
+            stringify!($other),
+            "` is no capability: write log, secrets, ldap, http or reveal_secrets"
+        ))
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+#[cfg(all(target_family = "wasm", not(feature = "test")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __component {
+    ($manifest:ident, $plugin:ty: $($hook:ident),+) => {
+        #[used]
+        #[unsafe(link_section = "lanyard:manifest")]
+        static SECTION: [u8; $manifest.length()] = $manifest.json();
+        type Exported = $crate::__private::Adapter<$plugin>;
+        $( $crate::__export_hook!($hook, Exported); )+
+        $crate::__private::bindings::settings::__export_settings!(
+            Exported with_types_in $crate::__private::bindings::settings
+        );
+    };
+}
+
+/// Nobody asks a native crate, or a test, as a plugin; but what is written has to be right.
+#[cfg(any(not(target_family = "wasm"), feature = "test"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __component {
+    ($manifest:ident, $plugin:ty: $($hook:ident),+) => {
+        let _ = $manifest;
     };
 }
 

@@ -128,7 +128,6 @@ approval!(EnrollmentVerdict, RaVerdict);
 
 impl Decision {
     /// An occasion for a test, always the same.
-    #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn example() -> Self {
         Self {

@@ -20,7 +20,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Secret, Unavailable};
+use crate::{Secret, Unavailable, host};
 
 pub use crate::bindings::capabilities::lanyard::policy::http::{
     Header, HttpError, Request as RawRequest, Response, SecretPlace,
@@ -131,13 +131,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`HttpError`]; `?` turns it into [`Unavailable`].
     pub fn send(self) -> Result<Response, HttpError> {
-        #[cfg(target_family = "wasm")]
-        return crate::bindings::capabilities::lanyard::policy::http::send(
-            &self.request,
-            &self.secrets,
-        );
-        #[cfg(not(target_family = "wasm"))]
-        crate::test::sent(&self.request, &self.secrets)
+        host::send(&self.request, &self.secrets)
     }
 }
 

@@ -12,7 +12,7 @@
 //! assert_eq!(found.unwrap()[0].first("UID"), Some("ada"));
 //! ```
 
-use crate::{Secret, Unavailable};
+use crate::{Secret, Unavailable, host};
 
 pub use crate::bindings::capabilities::lanyard::policy::ldap::{
     Attribute, BindOutcome, Entry, FilterValue, LdapError, Scope, SearchRequest,
@@ -75,13 +75,7 @@ impl Search {
     /// # Errors
     /// [`LdapError`]; `?` turns it into [`Unavailable`].
     pub fn run(self, directory: &str) -> Result<Vec<Entry>, LdapError> {
-        #[cfg(target_family = "wasm")]
-        return crate::bindings::capabilities::lanyard::policy::ldap::search(
-            directory,
-            &self.request,
-        );
-        #[cfg(not(target_family = "wasm"))]
-        crate::test::searched(directory, &self.request)
+        host::search(directory, &self.request)
     }
 }
 
@@ -90,10 +84,7 @@ impl Search {
 /// # Errors
 /// [`LdapError`]; a wrong password is none.
 pub fn bind(directory: &str, dn: &str, password: &Secret) -> Result<BindOutcome, LdapError> {
-    #[cfg(target_family = "wasm")]
-    return crate::bindings::capabilities::lanyard::policy::ldap::bind(directory, dn, password);
-    #[cfg(not(target_family = "wasm"))]
-    crate::test::bound(directory, dn, password)
+    host::bind(directory, dn, password)
 }
 
 impl Entry {

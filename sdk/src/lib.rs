@@ -32,8 +32,8 @@
 //! lanyard_sdk::export!(PhonesOnly: enrollment_approval);
 //! ```
 //!
-//! Built with `cargo build --target wasm32-wasip2 --release` and `crate-type = ["cdylib", "rlib"]`, this is a plugin. Natively, the
-//! same crate is tested with `cargo test`; [`test`](mod@test) is the host then.
+//! Built with `cargo build --target wasm32-wasip2 --release` and `crate-type = ["cdylib", "rlib"]`, this is a plugin. The same crate is
+//! tested with `cargo test`; [`test`](mod@test) is the host then.
 //!
 //! | hook point | trait | in [`export!`] |
 //! |---|---|---|
@@ -48,7 +48,7 @@
 
 extern crate self as lanyard_sdk;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "test")))]
 mod adapter;
 #[doc(hidden)]
 pub mod bindings;
@@ -58,16 +58,21 @@ mod enrollment;
 mod event;
 mod export;
 mod fact;
+#[cfg(all(target_family = "wasm", not(feature = "test")))]
+mod host;
 pub mod http;
 pub mod ldap;
 pub mod log;
+mod manifest;
 mod pattern;
 mod plugin;
 mod ra;
-mod secret;
 mod selection;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(any(not(target_family = "wasm"), feature = "test"))]
 pub mod test;
+
+#[cfg(any(not(target_family = "wasm"), feature = "test"))]
+use test as host;
 
 pub use lanyard_commands as commands;
 
@@ -84,17 +89,18 @@ pub use enrollment::{
     Allowance, Attestation, EnrollmentApproval, EnrollmentQuestion, EnrollmentVerdict,
 };
 pub use event::{EventSink, Happening, IssuedCommand};
+pub use host::Secret;
 pub use pattern::Patterns;
 pub use plugin::{NoSettings, Plugin, Unavailable};
 pub use ra::{Approval, CertificationRequest, Challenge, RaApproval, RaQuestion, RaVerdict};
-pub use secret::Secret;
 pub use selection::{CommandSelection, QueuedCommand, SelectionQuestion, SelectionVerdict};
 
 /// For the macro.
 #[doc(hidden)]
 pub mod __private {
-    #[cfg(target_family = "wasm")]
+    #[cfg(all(target_family = "wasm", not(feature = "test")))]
     pub use crate::adapter::Adapter;
     pub use crate::bindings;
+    pub use crate::manifest::Manifest;
     pub use wit_bindgen;
 }

@@ -26,10 +26,3 @@ pub struct NoSettings {}
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(pub String);
-
-/// Makes a plugin of the settings that it is bound with.
-#[cfg(target_family = "wasm")]
-pub(crate) fn made<P: Plugin>(settings: &str) -> Result<P, String> {
-    let settings = serde_json::from_str(settings).map_err(|error| error.to_string())?;
-    P::new(settings)
-}

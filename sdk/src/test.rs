@@ -1,11 +1,18 @@
-//! The host, as far as a plugin's native tests need one: makes secrets, keeps what was logged, and answers for directories and
-//! web servers as the test says. There is one for each thread, and so for each test.
+//! The host, as far as a plugin's tests need one: makes secrets, keeps what was logged, and answers for directories and web servers
+//! as the test says. There is one for each thread, and so for each test.
+//!
+//! It is there natively; and with the feature `test`, which a plugin names among its `dev-dependencies`, also in tests that run inside
+//! of the real host: `cargo test --target wasm32-wasip2`. Tests cannot tell where they run.
+
+mod secret;
 
 use std::cell::RefCell;
 
-use crate::Secret;
+pub use secret::Secret;
+
 use crate::http::{HttpError, RawRequest, Response, SecretPlace};
 use crate::ldap::{BindOutcome, Entry, LdapError, SearchRequest};
+use crate::log::Level;
 
 type Search = dyn Fn(&str, &SearchRequest) -> Result<Vec<Entry>, LdapError>;
 type Bind = dyn Fn(&str, &str, &str) -> Result<BindOutcome, LdapError>;
@@ -24,7 +31,8 @@ pub fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
 
-pub(crate) fn logged(line: &str) {
+/// A test reads the lines; their level is for who operates the host.
+pub(crate) fn write(_: Level, line: &str) {
     LOG.with_borrow_mut(|log| log.push(line.to_owned()));
 }
 
@@ -59,18 +67,14 @@ fn away() -> String {
     "the test says nothing of it".to_owned()
 }
 
-pub(crate) fn searched(directory: &str, request: &SearchRequest) -> Result<Vec<Entry>, LdapError> {
+pub(crate) fn search(directory: &str, request: &SearchRequest) -> Result<Vec<Entry>, LdapError> {
     SEARCH.with_borrow(|answer| match answer {
         Some(answer) => answer(directory, request),
         None => Err(LdapError::Unavailable(away())),
     })
 }
 
-pub(crate) fn bound(
-    directory: &str,
-    dn: &str,
-    password: &Secret,
-) -> Result<BindOutcome, LdapError> {
+pub(crate) fn bind(directory: &str, dn: &str, password: &Secret) -> Result<BindOutcome, LdapError> {
     if password.text().is_empty() {
         return Ok(BindOutcome::Rejected);
     }
@@ -80,7 +84,7 @@ pub(crate) fn bound(
     })
 }
 
-pub(crate) fn sent(
+pub(crate) fn send(
     request: &RawRequest,
     secrets: &[(SecretPlace, &Secret)],
 ) -> Result<Response, HttpError> {

@@ -1,6 +1,7 @@
 //! Programs of this workspace as processes of their own: found, started, watched, ended.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -33,6 +34,19 @@ pub fn binary(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// `PATH` for programs that start this workspace's by their names, as where it is installed.
+///
+/// # Panics
+/// As [`binary`].
+#[must_use]
+pub fn installed_path() -> OsString {
+    let mut folders = vec![binary("lanyard")];
+    folders[0].pop();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folders.extend(std::env::split_paths(&path));
+    std::env::join_paths(folders).expect("what was split can be joined")
 }
 
 /// A running program. What it says goes to a file; it is killed when this is dropped.

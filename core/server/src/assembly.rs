@@ -126,7 +126,12 @@ pub(crate) async fn engine(
         .map_err(|error| AssemblyError::Store { url, error })?;
     let host = PluginHost::new(Capacity::default())?.reaching(outside::configured(configuration)?);
     let local_users = Arc::new(LocalUsers::new(store.clone())?);
-    let policies = Policies::new(host, store.clone(), local_users);
+    let policies = Policies::new(
+        host,
+        store.clone(),
+        local_users,
+        configuration.plugins.trusted_keys.clone(),
+    );
     let setup = Setup {
         hooks: policies
             .at_start()

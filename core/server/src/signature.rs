@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
+use serde::Deserialize;
 
 /// What the file of a signature is called, behind the component's name.
 pub(crate) const EXTENSION: &str = ".minisig";
@@ -12,7 +13,7 @@ const MOST_BYTES: usize = 4096;
 
 /// A signature or a key is not good.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SignatureRefused {
+pub enum SignatureRefused {
     /// Nobody vouches for the component.
     #[error("it is not signed; `lanyard plugin sign` writes a signature beside it")]
     Absent,
@@ -20,7 +21,9 @@ pub(crate) enum SignatureRefused {
     #[error("its signature is none of minisign's: {0}")]
     Malformed(String),
     /// Somebody else's signature.
-    #[error("it is signed by none of the trusted keys")]
+    #[error(
+        "it is signed by none of the trusted keys; `lanyard plugin sign` signs it with another"
+    )]
     Foreign,
     /// The signature is of other octets.
     #[error("its signature does not fit: the component or the signature was changed")]
@@ -33,19 +36,37 @@ pub(crate) enum SignatureRefused {
     SecretKey(String),
 }
 
-/// Who may vouch for plugins.
-pub(crate) struct TrustedKeys(Vec<PublicKey>);
+/// Who may vouch for plugins: public keys as minisign writes them, on one line each, `RWQ…`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct TrustedKeys(Vec<PublicKey>);
 
-impl TrustedKeys {
-    /// Reads keys as minisign writes them, on one line each: `RWQ…`.
-    ///
-    /// # Errors
-    /// [`SignatureRefused::Key`]
-    pub(crate) fn parse(keys: &[String]) -> Result<Self, SignatureRefused> {
-        let keys = keys.iter().map(|key| {
+impl TryFrom<Vec<String>> for TrustedKeys {
+    type Error = SignatureRefused;
+
+    fn try_from(keys: Vec<String>) -> Result<Self, SignatureRefused> {
+        let keys = keys.into_iter().map(|key| {
             PublicKey::from_base64(key.trim()).map_err(|_| SignatureRefused::Key(key.clone()))
         });
         keys.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl TrustedKeys {
+    /// Whether a component may be bound: one of the keys vouches for it, or there are none, and nobody has to. A signature that is there
+    /// has to be one all the same.
+    ///
+    /// # Errors
+    /// [`SignatureRefused`]
+    pub(crate) fn admit(
+        &self,
+        component: &[u8],
+        signature: Option<&str>,
+    ) -> Result<(), SignatureRefused> {
+        if self.0.is_empty() {
+            return signature.map_or(Ok(()), |signature| parse(signature).map(drop));
+        }
+        self.check(component, signature)
     }
 
     /// Whether one of them vouches for these octets.
@@ -57,13 +78,7 @@ impl TrustedKeys {
         component: &[u8],
         signature: Option<&str>,
     ) -> Result<(), SignatureRefused> {
-        let signature = signature.ok_or(SignatureRefused::Absent)?;
-        if signature.len() > MOST_BYTES {
-            let said = format!("it has {} bytes", signature.len());
-            return Err(SignatureRefused::Malformed(said));
-        }
-        let signature = SignatureBox::from_string(signature)
-            .map_err(|error| SignatureRefused::Malformed(error.to_string()))?;
+        let signature = parse(signature.ok_or(SignatureRefused::Absent)?)?;
         let mut of_it = self
             .0
             .iter()
@@ -82,6 +97,15 @@ impl TrustedKeys {
             Err(SignatureRefused::Forged)
         }
     }
+}
+
+fn parse(signature: &str) -> Result<SignatureBox, SignatureRefused> {
+    if signature.len() > MOST_BYTES {
+        let said = format!("it has {} bytes", signature.len());
+        return Err(SignatureRefused::Malformed(said));
+    }
+    SignatureBox::from_string(signature)
+        .map_err(|error| SignatureRefused::Malformed(error.to_string()))
 }
 
 /// A new key pair: the secret key's file, and the public key on one line.
@@ -122,7 +146,7 @@ mod tests {
     fn a_signature_holds_for_its_component_and_key_alone() {
         let (secret, public) = new_key().unwrap();
         let (_, other) = new_key().unwrap();
-        let trusted = |key: &str| TrustedKeys::parse(&[key.to_owned()]).unwrap();
+        let trusted = |key: &str| TrustedKeys::try_from(vec![key.to_owned()]).unwrap();
         let signature = sign(&secret, b"component", "x.wasm").unwrap();
         let ours = trusted(&public);
         assert_eq!(ours.check(b"component", Some(&signature)), Ok(()));
@@ -153,8 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn without_trusted_keys_nobody_has_to_vouch() {
+        let nobody = TrustedKeys::default();
+        let (secret, _) = new_key().unwrap();
+        let signature = sign(&secret, b"component", "x.wasm").unwrap();
+        assert_eq!(nobody.admit(b"component", None), Ok(()));
+        assert_eq!(nobody.admit(b"component", Some(&signature)), Ok(()));
+        let refusal = nobody.admit(b"component", Some("nonsense")).unwrap_err();
+        assert!(
+            matches!(refusal, SignatureRefused::Malformed(_)),
+            "{refusal:?}"
+        );
+    }
+
+    #[test]
     fn what_is_no_key_is_named() {
-        let refusal = TrustedKeys::parse(&["RWQnonsense".to_owned()]).err();
+        let refusal = TrustedKeys::try_from(vec!["RWQnonsense".to_owned()]).err();
         assert_eq!(
             refusal,
             Some(SignatureRefused::Key("RWQnonsense".to_owned()))

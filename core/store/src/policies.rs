@@ -28,11 +28,22 @@ pub struct NewPlugin<'a> {
     pub sha256: &'a str,
     /// The component.
     pub component: &'a [u8],
+    /// Who vouches for it, as it stood beside the file.
+    pub signature: Option<&'a str>,
+}
+
+/// A component that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPlugin {
+    /// The component.
+    pub component: Vec<u8>,
+    /// The signature that last came along with it.
+    pub signature: Option<String>,
 }
 
 impl Store {
     /// Adds a revision with the components that it brings, in one transaction; its number. Components that are there already are
-    /// kept as they are: their name is their content.
+    /// kept as they are, since their name is their content; a signature that comes along takes the place of one that is there.
     ///
     /// # Errors
     ///
@@ -49,13 +60,15 @@ impl Store {
                 sha256: new.sha256.to_owned(),
                 component: new.component.to_vec(),
                 added_at: to_millis(now),
+                signature: new.signature.map(str::to_owned),
+            };
+            let mut known = OnConflict::column(plugin::Column::Sha256);
+            match new.signature {
+                Some(_) => known.update_column(plugin::Column::Signature),
+                None => known.do_nothing(),
             };
             plugin::Entity::insert(row.into_active_model())
-                .on_conflict(
-                    OnConflict::column(plugin::Column::Sha256)
-                        .do_nothing()
-                        .to_owned(),
-                )
+                .on_conflict(known)
                 .exec_without_returning(&tx)
                 .await?;
         }
@@ -120,11 +133,14 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn find_plugin(&self, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn find_plugin(&self, sha256: &str) -> Result<Option<StoredPlugin>, StoreError> {
         let row = plugin::Entity::find_by_id(sha256.to_owned())
             .one(&self.reader)
             .await?;
-        Ok(row.map(|row| row.component))
+        Ok(row.map(|row| StoredPlugin {
+            component: row.component,
+            signature: row.signature,
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use lanyard_policy::{HookFailure, HookPoint};
 
 use crate::contract::CONTRACT;
+use crate::manifest::ManifestError;
 use crate::trust::RootsError;
 
 /// Why a component is not a plugin that this host runs.
@@ -48,11 +49,16 @@ pub enum LoadError {
         /// The engine's words, naming interface and function.
         detail: String,
     },
+    /// What the component says of itself is not so.
+    #[error("the component's manifest cannot be believed")]
+    Manifest(#[from] ManifestError),
     /// The component uses a capability that its binding does not grant.
-    #[error("the plugin uses `{capability}`, which its binding does not grant")]
+    #[error("the plugin uses `{capability}`, which its binding does not grant{}", given(reason.as_deref()))]
     NotGranted {
         /// The capability.
         capability: &'static str,
+        /// What the plugin's manifest says it is for.
+        reason: Option<String>,
     },
     /// The component answers none of the contract's hooks.
     #[error("the component exports no hook of the contract; a plugin answers at least one of {}", HookPoint::ALL.map(HookPoint::as_str).join(", "))]
@@ -85,4 +91,11 @@ pub enum LoadError {
     /// The component fails before it is asked anything.
     #[error("the component fails as soon as it is started")]
     DoesNotStart(#[source] HookFailure),
+}
+
+/// An author's reason, as such: it is a plugin's text, and not ours.
+fn given(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| {
+        format!("; its author says what for: {reason:?}")
+    })
 }

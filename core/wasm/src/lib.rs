@@ -38,11 +38,13 @@ mod host;
 mod limits;
 mod load;
 mod log;
+mod manifest;
 mod plugin;
 mod sandbox;
 mod secret;
 mod state;
 mod tape;
+mod trial;
 mod trust;
 mod verify;
 
@@ -56,6 +58,8 @@ pub use hook::{
 };
 pub use host::{Capacity, Outside, PluginHost, StartError};
 pub use limits::Limits;
+pub use manifest::{Manifest, ManifestError};
 pub use plugin::{Plugin, Terms};
 pub use tape::Recording;
+pub use trial::{TestsEnded, TestsError, run_tests};
 pub use trust::RootsError;

@@ -9,6 +9,7 @@ use wasmtime::component::types::ComponentItem;
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
 use crate::host::PluginHost;
+use crate::manifest::Manifest;
 use crate::plugin::Plugin;
 use crate::sandbox;
 use crate::tape::sha256;
@@ -32,6 +33,7 @@ impl PluginHost {
         }
         recognise(&bytes)?;
         let sha256 = sha256(&bytes);
+        let manifest = Manifest::of(&bytes)?;
         let component = self.compile(bytes).await?;
         let capabilities = self.capabilities(&component)?;
         let pre =
@@ -41,7 +43,8 @@ impl PluginHost {
                     detail: format!("{error:#}"),
                 })?;
         let exports = self.exports(&component)?;
-        Ok(Plugin::new(self, pre, capabilities, exports, sha256))
+        let plugin = Plugin::new(self, pre, capabilities, exports, sha256);
+        plugin.declaring(manifest)
     }
 
     async fn compile(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {

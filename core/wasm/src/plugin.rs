@@ -18,6 +18,7 @@ use crate::hook::{
 };
 use crate::host::{Outside, PluginHost};
 use crate::limits::Limits;
+use crate::manifest::Manifest;
 use crate::state::{Bound, CallState};
 use crate::tape::{Recording, sha256};
 use crate::trust;
@@ -60,6 +61,7 @@ pub struct Plugin {
     pre: InstancePre<CallState>,
     capabilities: BTreeSet<Capability>,
     exports: BTreeSet<String>,
+    manifest: Option<Arc<Manifest>>,
     sha256: Arc<str>,
     verifying: Arc<Semaphore>,
     outside: Arc<Outside>,
@@ -80,11 +82,30 @@ impl Plugin {
             pre,
             capabilities,
             exports,
+            manifest: None,
             sha256: Arc::from(sha256),
             verifying: Arc::clone(&host.verifications),
             outside: Arc::clone(&host.outside),
             room: host.capacity.memory_bytes,
         }
+    }
+
+    /// The same with what the component says of itself.
+    ///
+    /// # Errors
+    /// [`LoadError::Manifest`] if it is not so.
+    pub(crate) fn declaring(mut self, manifest: Option<Manifest>) -> Result<Self, LoadError> {
+        if let Some(manifest) = manifest {
+            let hooks = self.hooks().collect();
+            manifest.check(&hooks, &self.capabilities, self.takes_settings())?;
+            self.manifest = Some(Arc::new(manifest));
+        }
+        Ok(self)
+    }
+
+    /// What it says of itself; `None` if it says nothing, as components of other languages may.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_deref()
     }
 
     /// The hook points that it answers.
@@ -184,8 +205,12 @@ impl Plugin {
         }
         let mut used = self.capabilities.iter();
         if let Some(capability) = used.find(|used| terms.grants.capability(**used).is_err()) {
+            let grants = self
+                .manifest()
+                .and_then(|manifest| manifest.grants.as_ref());
             return Err(LoadError::NotGranted {
                 capability: capability.as_str(),
+                reason: grants.and_then(|grants| grants.get(capability)).cloned(),
             });
         }
         if terms.limits.memory_bytes > self.room {

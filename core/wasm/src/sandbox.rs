@@ -15,7 +15,7 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiView};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiView};
 
 use crate::log::Log;
 
@@ -66,23 +66,37 @@ pub(crate) fn link<T: WasiView>(linker: &mut Linker<T>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// The WASI context of one decision. All five sources of time and randomness are fixed; the order of a guest's hash
-/// maps hangs on the last.
+/// The WASI context of one decision.
 pub(crate) fn context(decision: &Decision, log: &Arc<Log>) -> WasiCtx {
-    let mut seeds = ChaCha20Rng::from_seed(decision.seed);
+    builder(decision.at_ms, decision.seed)
+        .stdout(StandardStream::new("stdout", log))
+        .stderr(StandardStream::new("stderr", log))
+        .build()
+}
+
+/// The WASI context of a program with tests: always of the same time and seed, with arguments, and heard on this process's own streams.
+pub(crate) fn program(arguments: &[String]) -> WasiCtx {
+    builder(1_750_000_000_000, [0; 32])
+        .args(arguments)
+        .inherit_stdout()
+        .inherit_stderr()
+        .build()
+}
+
+/// All five sources of time and randomness are fixed; the order of a guest's hash maps hangs on the last.
+fn builder(at_ms: i64, seed: [u8; 32]) -> WasiCtxBuilder {
+    let mut seeds = ChaCha20Rng::from_seed(seed);
     let mut ctx = WasiCtx::builder();
-    ctx.wall_clock(StandingClock::at(decision.at_ms))
+    ctx.wall_clock(StandingClock::at(at_ms))
         .monotonic_clock(StandingClock::at(0))
         .secure_random(ChaCha20Rng::from_rng(&mut seeds))
         .insecure_random(ChaCha20Rng::from_rng(&mut seeds))
-        .insecure_random_seed(u128::from_le_bytes(first_half(&decision.seed)))
+        .insecure_random_seed(u128::from_le_bytes(first_half(&seed)))
         .max_random_size(MAX_RANDOM_BYTES)
-        .stdout(StandardStream::new("stdout", log))
-        .stderr(StandardStream::new("stderr", log))
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
-    ctx.build()
+    ctx
 }
 
 fn first_half(seed: &[u8; 32]) -> [u8; 16] {

@@ -36,7 +36,7 @@ impl CommandSelection for OnceADay {
     }
 }
 
-lanyard_sdk::export!(OnceADay: command_selection);
+lanyard_sdk::export!(OnceADay: command_selection; grants: {});
 
 #[cfg(test)]
 mod tests {

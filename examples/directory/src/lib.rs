@@ -64,7 +64,10 @@ impl OnePerson {
     }
 }
 
-lanyard_sdk::export!(OnePerson: directory);
+lanyard_sdk::export! {
+    OnePerson: directory;
+    grants: { secrets: "the password is compared with the hash in the settings, and never read" };
+}
 
 #[cfg(test)]
 mod tests {

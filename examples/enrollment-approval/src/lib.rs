@@ -30,7 +30,7 @@ impl EnrollmentApproval for PhonesOnly {
     }
 }
 
-lanyard_sdk::export!(PhonesOnly: enrollment_approval);
+lanyard_sdk::export!(PhonesOnly: enrollment_approval; grants: {});
 
 #[cfg(test)]
 mod tests {

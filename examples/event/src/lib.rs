@@ -30,7 +30,10 @@ impl EventSink for Welcome {
     }
 }
 
-lanyard_sdk::export!(Welcome: event);
+lanyard_sdk::export! {
+    Welcome: event;
+    grants: { log: "says which device is new" };
+}
 
 #[cfg(test)]
 mod tests {

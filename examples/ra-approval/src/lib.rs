@@ -43,7 +43,7 @@ impl RaApproval for ShortLived {
     }
 }
 
-lanyard_sdk::export!(ShortLived: ra_approval);
+lanyard_sdk::export!(ShortLived: ra_approval; grants: {});
 
 #[cfg(test)]
 mod tests {

@@ -141,4 +141,8 @@ fn shown(text: &str) -> String {
     printable.take(200).collect()
 }
 
-lanyard_sdk::export!(ChallengeApproval: ra_approval);
+lanyard_sdk::export! {
+    ChallengeApproval: ra_approval;
+    grants: {};
+    settings_schema: include_str!("../settings.schema.json");
+}

@@ -190,4 +190,8 @@ fn request(rule: &Rule, wanted: &Wanted, key: String) -> Result<CommandRequest, 
     CommandRequest::new(key, command, reason).map_err(|error| failed(&error))
 }
 
-lanyard_sdk::export!(CommandRules: command_selection, event);
+lanyard_sdk::export! {
+    CommandRules: command_selection, event;
+    grants: {};
+    settings_schema: include_str!("../settings.schema.json");
+}

@@ -202,4 +202,11 @@ fn is_among(group: &str, groups: &[String]) -> bool {
     groups.iter().any(|known| known.eq_ignore_ascii_case(group))
 }
 
-lanyard_sdk::export!(LdapDirectory: directory, enrollment_approval);
+lanyard_sdk::export! {
+    LdapDirectory: directory, enrollment_approval;
+    grants: {
+        ldap: "finds the person who signs in and the groups, and binds as the person",
+        secrets: "the password goes into the bind, and is never read",
+    };
+    settings_schema: include_str!("../settings.schema.json");
+}

@@ -24,6 +24,10 @@ async fn example(point: HookPoint) -> Plugin {
     let component = fs::read(guests::component(&format!("example-{point}"))).unwrap();
     let plugin = host.load(component).await.unwrap();
     assert_eq!(plugin.hooks().collect::<Vec<_>>(), [point]);
+    let manifest = plugin.manifest().unwrap();
+    assert_eq!(manifest.name, format!("example-{point}"));
+    let wanted = manifest.grants.as_ref().unwrap().keys();
+    assert!(wanted.eq(plugin.capabilities()), "{manifest:?}");
     plugin
 }
 

@@ -9,6 +9,7 @@ use lanyard_tests::{
     process::{Process, wait_until},
     site::{Site, USER},
 };
+use lanyard_wasm::{Capacity, PluginHost};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -244,4 +245,32 @@ fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
             assert!(!schema.is_valid(&mistake), "{plugin}: {mistake}");
         }
     }
+}
+
+#[tokio::test]
+async fn each_says_what_it_is_and_wants() {
+    let host = PluginHost::new(Capacity {
+        instances: 4,
+        ..Capacity::default()
+    })
+    .unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+    let mut seen = 0;
+    for plugin in fs::read_dir(folder).unwrap() {
+        let plugin = plugin.unwrap().path();
+        let Ok(schema) = fs::read(plugin.join("settings.schema.json")) else {
+            continue;
+        };
+        let name = plugin.file_name().unwrap().to_str().unwrap();
+        let component = fs::read(guests::component(name)).unwrap();
+        let loaded = host.load(component).await.unwrap();
+        let manifest = loaded.manifest().unwrap();
+        assert_eq!(manifest.name, name);
+        assert!(manifest.grants.is_some(), "{name}");
+        let schema: Value = serde_json::from_slice(&schema).unwrap();
+        let carried = manifest.settings_schema.clone().map(Value::Object);
+        assert_eq!(carried, Some(schema), "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen}");
 }

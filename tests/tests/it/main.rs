@@ -26,3 +26,4 @@ mod push_delivery;
 mod scep_clients;
 mod sign_in;
 mod takeover;
+mod trust;

@@ -328,12 +328,18 @@ fn components_are_looked_at_on_the_authors_desk() {
     };
     let (event, ra) = (of("event"), of("ra-approval"));
     let said = site.lanyard(&["plugin", "inspect", &event]).unwrap();
-    for part in ["sha256", "answers   event", "uses      log"] {
+    for part in [
+        "says      that it is example-event 0.1.0",
+        "sha256",
+        "answers   event",
+        "uses      log: says which device is new",
+    ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     let said = site.lanyard_json(&["plugin", "inspect", &ra]).unwrap();
     assert_eq!(said["answers"][0], "ra-approval");
     assert_eq!(said["uses"], Value::Array(Vec::new()));
+    assert_eq!(said["manifest"]["name"], "example-ra-approval");
 
     let check = |arguments: &[&str]| site.lanyard(&[&["plugin", "check"], arguments].concat());
     let said = check(&[&ra, "--settings", r#"{"days":30}"#]).unwrap();

@@ -301,10 +301,18 @@ pub(super) struct Trial {
 
 #[derive(Subcommand)]
 pub(super) enum PluginAction {
-    /// Show what a component is: its digest, the hooks that it answers, what it uses
+    /// Show what a component is and says of itself: its digest, the hooks that it answers, what it uses and what for
     Inspect {
         /// The component
         file: PathBuf,
+    },
+    /// Write a manifest into a component that has none; `lanyard-sdk` does so by itself
+    Manifest {
+        /// The component, which is changed
+        file: PathBuf,
+        /// The manifest, JSON: name, version, hooks, grants (capability to reason), settings_schema
+        #[arg(long, value_name = "FILE")]
+        with: PathBuf,
     },
     /// Bind a component to every hook that it answers, with the limits of a server, and say what is wrong with it
     Check {
@@ -329,6 +337,18 @@ pub(super) enum PluginAction {
         /// The folder `sdk` of a checkout of Lanyard
         #[arg(long, value_name = "DIR", default_value = "sdk")]
         sdk: PathBuf,
+    },
+    /// Run a program with tests inside of the host: cargo's runner for wasm32-wasip2, as `new` sets it
+    Test {
+        /// What `cargo test --target wasm32-wasip2` built
+        file: PathBuf,
+        /// The program's arguments: which tests, and how
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGUMENT"
+        )]
+        arguments: Vec<String>,
     },
     /// Ask a component one question, with the limits of a server
     Run {

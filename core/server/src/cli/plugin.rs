@@ -1,10 +1,12 @@
 //! `lanyard plugin`: looks at components as a server would, without one.
 
 mod ask;
+mod manifest;
 mod scaffold;
-mod signing;
+pub(super) mod signing;
+mod test;
 
-use std::{collections::BTreeSet, error::Error, fs, path::Path};
+use std::{error::Error, fs, path::Path};
 
 use lanyard_pki::Digest;
 use lanyard_policy::{Capability, HookPoint};
@@ -26,26 +28,12 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
         PluginAction::Inspect { file } => {
             let (plugin, facts) = load(&file).await?;
             if json_output {
-                return print_json(&facts);
+                print_json(&facts)
+            } else {
+                print(&manifest::shown(&file, &plugin, &facts))
             }
-            let or_nothing = |names: Vec<&str>| match names[..] {
-                [] => "nothing".to_owned(),
-                _ => names.join(", "),
-            };
-            print(&format!(
-                "{}\n  sha256    {}\n  size      {} bytes\n  answers   {}\n  uses      {}\n  settings  {}",
-                file.display(),
-                facts["sha256"].as_str().unwrap_or_default(),
-                facts["bytes"],
-                or_nothing(plugin.hooks().map(HookPoint::as_str).collect()),
-                or_nothing(names(plugin.capabilities())),
-                if plugin.takes_settings() {
-                    "are checked by it"
-                } else {
-                    "none"
-                },
-            ))
         }
+        PluginAction::Manifest { file, with } => manifest::write(&file, &with).await,
         PluginAction::Check {
             file,
             settings,
@@ -78,6 +66,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
                 folder.display()
             ))
         }
+        PluginAction::Test { file, arguments } => test::run(&file, &arguments).await,
         PluginAction::Run { asking } => {
             log_to_stderr();
             let Answer { verdict, used } = asked(&asking).await?.ask().await;
@@ -157,19 +146,21 @@ async fn load(file: &Path) -> Result<(Plugin, Value), Box<dyn Error>> {
     let component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let digest = Digest::sha256(&component);
     let bytes = component.len();
-    let host = PluginHost::new(Capacity::default())?;
-    let plugin = host
-        .load(component)
-        .await
-        .map_err(|error| NotLoaded(file.display().to_string(), error))?;
+    let plugin = loaded(file, component).await?;
     let facts = json!({
         "sha256": hex::encode(digest),
         "bytes": bytes,
         "answers": plugin.hooks().collect::<Vec<_>>(),
         "uses": plugin.capabilities(),
         "takes_settings": plugin.takes_settings(),
+        "manifest": plugin.manifest(),
     });
     Ok((plugin, facts))
+}
+
+async fn loaded(file: &Path, component: Vec<u8>) -> Result<Plugin, Box<dyn Error>> {
+    let loaded = PluginHost::new(Capacity::default())?.load(component).await;
+    Ok(loaded.map_err(|error| NotLoaded(file.display().to_string(), error))?)
 }
 
 fn capability(name: &str) -> Result<Capability, String> {
@@ -181,8 +172,4 @@ fn capability(name: &str) -> Result<Capability, String> {
             known.map(Capability::as_str).join(", ")
         )
     })
-}
-
-fn names(capabilities: &BTreeSet<Capability>) -> Vec<&'static str> {
-    capabilities.iter().map(|each| each.as_str()).collect()
 }

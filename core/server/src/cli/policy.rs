@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_pki::Digest;
 use serde_json::Value;
 
-use super::{Outcome, arguments::PolicyAction, client::Client, print, print_json, show};
+use super::{
+    Outcome, arguments::PolicyAction, client::Client, plugin::signing::beside, print, print_json,
+    show,
+};
 use crate::{http::Application, policy::Document};
 
 const POLICIES: &str = "/api/v1/policies";
@@ -76,13 +79,13 @@ fn report(applied: &Value, json_output: bool) -> Outcome {
     print(&text)
 }
 
-/// Reads a policy and the files that it names, which stand beside it.
+/// Reads a policy and the files that it names, which stand beside it, with their signatures.
 fn read(file: &Path) -> Result<Application, Box<dyn Error>> {
     let shown = file.display();
     let text = fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
     let document: Document = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    let mut components = HashMap::new();
+    let (mut components, mut signatures) = (HashMap::new(), HashMap::new());
     for binding in &document.bindings {
         let plugin = folder.join(&binding.plugin);
         let component = fs::read(&plugin).map_err(|error| {
@@ -93,10 +96,14 @@ fn read(file: &Path) -> Result<Application, Box<dyn Error>> {
             )
         })?;
         components.insert(binding.plugin.clone(), STANDARD.encode(component));
+        if let Some(signature) = beside(&plugin)? {
+            signatures.insert(binding.plugin.clone(), signature);
+        }
     }
     Ok(Application {
         document,
         components,
+        signatures,
     })
 }
 

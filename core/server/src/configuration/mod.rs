@@ -18,7 +18,7 @@ use overrides::{PREFIX, override_with};
 pub(crate) use sections::socket_address;
 pub use sections::{
     Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Ldap, Limits,
-    Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
+    Plugins, Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
 };
 
 /// Name of the file in the data directory.
@@ -280,6 +280,10 @@ mod tests {
             (
                 &format!("{RIGHT}[database]\nurl = \"mysql://x\"\n"),
                 &["database.url", "sqlite://lanyard.db"],
+            ),
+            (
+                &format!("{RIGHT}[plugins]\ntrusted_keys = [\"RWQnonsense\"]\n"),
+                &["line 5", "RWQnonsense", "begin with RW"],
             ),
         ] {
             let error = parse(text, &[]).unwrap_err();

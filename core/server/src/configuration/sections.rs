@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 use lanyard_wasm::UrlPrefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::signature::TrustedKeys;
+
 /// The configuration of one node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct Configuration {
     /// Credentials of HTTP requests that policies can grant, by name.
     #[serde(default)]
     pub credentials: BTreeMap<String, Credential>,
+    /// Which plugins may be bound.
+    #[serde(default)]
+    pub plugins: Plugins,
     /// How large requests may be.
     #[serde(default)]
     pub limits: Limits,
@@ -233,6 +238,14 @@ pub enum CredentialScheme {
     Basic,
     /// A header of its own.
     Header,
+}
+
+/// `[plugins]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plugins {
+    /// Public keys of those who may vouch for plugins; if there are any, a plugin without a signature by one of them is not bound.
+    pub trusted_keys: TrustedKeys,
 }
 
 /// `[limits]`

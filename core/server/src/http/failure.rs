@@ -89,9 +89,9 @@ impl From<ApprovalRefused> for Failure {
 impl From<PolicyRefused> for Failure {
     fn from(error: PolicyRefused) -> Self {
         let status = match error {
-            PolicyRefused::Binding { .. } | PolicyRefused::Plugin { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            PolicyRefused::Binding { .. }
+            | PolicyRefused::Plugin { .. }
+            | PolicyRefused::Untrusted { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             PolicyRefused::Unknown(_) => StatusCode::NOT_FOUND,
             PolicyRefused::Damaged(_) | PolicyRefused::Store(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR

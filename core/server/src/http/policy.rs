@@ -13,7 +13,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_engine::Engine;
-use lanyard_store::PolicyRevision;
+use lanyard_store::{PolicyRevision, StoredPlugin};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -38,6 +38,9 @@ pub(crate) struct Application {
     pub(crate) document: Document,
     /// The files that it names, base64.
     pub(crate) components: HashMap<String, String>,
+    /// The signatures that stand beside them, by the same names.
+    #[serde(default)]
+    pub(crate) signatures: HashMap<String, String>,
 }
 
 pub(super) fn router(engine: Engine, policies: Policies) -> Router {
@@ -52,14 +55,19 @@ pub(super) fn router(engine: Engine, policies: Policies) -> Router {
 
 async fn apply(
     State(here): State<Administration>,
-    Json(sent): Json<Application>,
+    Json(mut sent): Json<Application>,
 ) -> Result<Json<Value>, Failure> {
     let mut components = HashMap::new();
     for (file, encoded) in sent.components {
         let component = STANDARD
             .decode(encoded)
             .map_err(|error| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, &error))?;
-        components.insert(file, component);
+        let signature = sent.signatures.remove(&file);
+        let plugin = StoredPlugin {
+            component,
+            signature,
+        };
+        components.insert(file, plugin);
     }
     let applied = here
         .policies

@@ -1,6 +1,7 @@
 //! From a document to hooks that are asked: components are checked, bound and tried out first, and only what works replaces what was.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     sync::Arc,
     time::SystemTime,
@@ -14,9 +15,11 @@ use lanyard_policy::{
     AnyHook, Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
     EnrollmentChain, EventSink, FailureSide, HookPoint, RaApproval, RaChain, SelectionChain,
 };
-use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError};
+use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError, StoredPlugin};
 use lanyard_wasm::{LoadError, Plugin, PluginHost};
 use tokio::sync::Mutex;
+
+use crate::signature::{SignatureRefused, TrustedKeys};
 
 use super::{BindingDocument, Document, Recorded, document::Mode, recorded::ReplayError};
 
@@ -41,6 +44,17 @@ pub(crate) enum PolicyRefused {
         /// Why.
         #[source]
         error: LoadError,
+    },
+    /// A plugin that nobody vouches for.
+    #[error("{binding}: no key of `plugins.trusted_keys` in lanyard.toml vouches for {plugin}")]
+    Untrusted {
+        /// Which binding.
+        binding: String,
+        /// Its file.
+        plugin: String,
+        /// Why.
+        #[source]
+        error: SignatureRefused,
     },
     /// There is no such revision.
     #[error("there is no revision {0}")]
@@ -70,16 +84,23 @@ struct State {
     host: PluginHost,
     store: Store,
     local_users: Arc<LocalUsers>,
+    trusted: TrustedKeys,
     /// Compiled plugins by digest: those of the policy in force. Locked while a policy is applied, one after another.
     compiled: Mutex<HashMap<String, Plugin>>,
 }
 
 impl Policies {
-    pub(crate) fn new(host: PluginHost, store: Store, local_users: Arc<LocalUsers>) -> Self {
+    pub(crate) fn new(
+        host: PluginHost,
+        store: Store,
+        local_users: Arc<LocalUsers>,
+        trusted: TrustedKeys,
+    ) -> Self {
         Self(Arc::new(State {
             host,
             store,
             local_users,
+            trusted,
             compiled: Mutex::default(),
         }))
     }
@@ -106,16 +127,16 @@ impl Policies {
         &self,
         engine: &Engine,
         mut document: Document,
-        components: &HashMap<String, Vec<u8>>,
+        components: &HashMap<String, StoredPlugin>,
         now: SystemTime,
     ) -> Result<Applied, PolicyRefused> {
         let mut compiled = self.0.compiled.lock().await;
         let mut by_digest = HashMap::new();
         for binding in &mut document.bindings {
-            let Some(component) = components.get(&binding.plugin) else {
+            let Some(plugin) = components.get(&binding.plugin) else {
                 return Err(refused(binding, "its component did not come along"));
             };
-            let digest = hex::encode(Digest::sha256(component));
+            let digest = hex::encode(Digest::sha256(&plugin.component));
             match &binding.sha256 {
                 Some(written) if *written != digest => {
                     let problem = format!(
@@ -126,7 +147,7 @@ impl Policies {
                 }
                 _ => binding.sha256 = Some(digest.clone()),
             }
-            by_digest.insert(digest, component.as_slice());
+            by_digest.insert(digest, plugin);
         }
         for binding in &document.bindings {
             if let Some(problem) = binding.unreachable(self.0.host.outside()) {
@@ -140,7 +161,11 @@ impl Policies {
         };
         let plugins: Vec<NewPlugin<'_>> = by_digest
             .iter()
-            .map(|(sha256, component)| NewPlugin { sha256, component })
+            .map(|(sha256, plugin)| NewPlugin {
+                sha256,
+                component: &plugin.component,
+                signature: plugin.signature.as_deref(),
+            })
             .collect();
         let stored = serde_json::to_value(&document)?;
         let number = self.0.store.add_policy(&stored, &plugins, now).await?;
@@ -168,9 +193,9 @@ impl Policies {
         let mut components = HashMap::new();
         for binding in &document.bindings {
             if let Some(sha256) = &binding.sha256
-                && let Some(component) = self.0.store.find_plugin(sha256).await?
+                && let Some(plugin) = self.0.store.find_plugin(sha256).await?
             {
-                components.insert(binding.plugin.clone(), component);
+                components.insert(binding.plugin.clone(), plugin);
             }
         }
         self.apply(engine, document, &components, now).await
@@ -224,18 +249,35 @@ impl Policies {
             .iter()
             .filter_map(|each| each.sha256.as_ref())
         {
-            if let Some(component) = self.0.store.find_plugin(sha256).await? {
-                let encoded = STANDARD.encode(component);
+            if let Some(plugin) = self.0.store.find_plugin(sha256).await? {
+                let encoded = STANDARD.encode(plugin.component);
                 recorded.components.insert(sha256.clone(), encoded);
             }
         }
         Ok(())
     }
 
+    /// Looked at whenever a policy comes into force, since keys come and go: when it is applied, at start, and at a roll-back.
+    fn require_trust(
+        &self,
+        binding: &BindingDocument,
+        plugin: &StoredPlugin,
+    ) -> Result<(), PolicyRefused> {
+        let admitted = self
+            .0
+            .trusted
+            .admit(&plugin.component, plugin.signature.as_deref());
+        admitted.map_err(|error| PolicyRefused::Untrusted {
+            binding: binding.title(),
+            plugin: binding.plugin.clone(),
+            error,
+        })
+    }
+
     async fn bind(
         &self,
         document: &Document,
-        components: &HashMap<String, &[u8]>,
+        components: &HashMap<String, &StoredPlugin>,
         compiled: &mut HashMap<String, Plugin>,
     ) -> Result<Hooks, PolicyRefused> {
         check_names(document)?;
@@ -246,17 +288,18 @@ impl Policies {
         let mut bound = Bound::default();
         for binding in &document.bindings {
             let digest = binding.sha256.as_deref().unwrap_or_default();
+            let stored = match components.get(digest) {
+                Some(brought) => Cow::Borrowed(*brought),
+                None => Cow::Owned(
+                    (self.0.store.find_plugin(digest).await?)
+                        .ok_or_else(|| refused(binding, "its component is not in the store"))?,
+                ),
+            };
+            self.require_trust(binding, &stored)?;
             let plugin = match needed.get(digest).or_else(|| compiled.get(digest)) {
                 Some(known) => Plugin::clone(known),
                 None => {
-                    let component =
-                        match components.get(digest) {
-                            Some(component) => component.to_vec(),
-                            None => self.0.store.find_plugin(digest).await?.ok_or_else(|| {
-                                refused(binding, "its component is not in the store")
-                            })?,
-                        };
-                    let loaded = self.0.host.load(component).await;
+                    let loaded = self.0.host.load(stored.into_owned().component).await;
                     loaded.map_err(|error| not_bound(binding, error))?
                 }
             };

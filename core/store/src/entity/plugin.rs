@@ -9,6 +9,7 @@ pub(crate) struct Model {
     pub(crate) sha256: String,
     pub(crate) component: Vec<u8>,
     pub(crate) added_at: i64,
+    pub(crate) signature: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

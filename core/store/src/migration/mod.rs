@@ -4,6 +4,7 @@ mod m0001_initial;
 mod m0002_policy;
 mod m0003_approvals;
 mod m0004_tape;
+mod m0005_plugin_signature;
 mod m0006_person_standing;
 mod m0007_command_decision;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_policy::Migration),
             Box::new(m0003_approvals::Migration),
             Box::new(m0004_tape::Migration),
+            Box::new(m0005_plugin_signature::Migration),
             Box::new(m0006_person_standing::Migration),
             Box::new(m0007_command_decision::Migration),
         ]

@@ -170,7 +170,8 @@ async fn a_capability_that_is_not_granted_is_named() {
     assert_eq!(
         plugin.directory(terms).await.unwrap_err(),
         LoadError::NotGranted {
-            capability: "secrets"
+            capability: "secrets",
+            reason: None,
         }
     );
 }

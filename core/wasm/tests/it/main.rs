@@ -6,3 +6,4 @@ mod fixture;
 mod honest;
 mod hostile;
 mod load;
+mod manifest;

@@ -5,7 +5,7 @@ use std::{error::Error, fs, path::Path};
 use lanyard_policy::HookPoint;
 
 /// A file of the crate: where it goes, and its template.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "Cargo.toml",
         include_str!("../../../templates/plugin/Cargo.toml.txt"),
@@ -13,6 +13,10 @@ const FILES: [(&str, &str); 4] = [
     (
         "README.md",
         include_str!("../../../templates/plugin/README.md.txt"),
+    ),
+    (
+        ".cargo/config.toml",
+        include_str!("../../../templates/plugin/config.toml.txt"),
     ),
     (
         ".gitignore",
@@ -87,7 +91,9 @@ pub(super) fn write(folder: &Path, hook: HookPoint, sdk: &Path) -> Result<(), Bo
     };
     // Refuses a folder that is there, so that nobody's work is overwritten.
     fs::create_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    fs::create_dir(folder.join("src"))?;
+    for within in ["src", ".cargo"] {
+        fs::create_dir(folder.join(within))?;
+    }
     let (source, question) = hook_files(hook);
     let of_hook = [("src/lib.rs", source), ("question.json", question)];
     for (file, template) in FILES.into_iter().chain(of_hook) {

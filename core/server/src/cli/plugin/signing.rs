@@ -41,14 +41,14 @@ pub(super) fn sign(file: &Path, key: &Path) -> Outcome {
 
 pub(super) fn verify(file: &Path, trusted: &[String]) -> Outcome {
     let component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    TrustedKeys::parse(trusted)?
+    TrustedKeys::try_from(trusted.to_vec())?
         .check(&component, beside(file)?.as_deref())
         .map_err(|error| format!("{}: {error}", file.display()))?;
     print(&format!("{} is signed by a trusted key.", file.display()))
 }
 
 /// The signature that stands beside a component, if one does.
-fn beside(component: &Path) -> Result<Option<String>, Box<dyn Error>> {
+pub(in crate::cli) fn beside(component: &Path) -> Result<Option<String>, Box<dyn Error>> {
     let file = format!("{}{EXTENSION}", component.display());
     match fs::read_to_string(&file) {
         Ok(signature) => Ok(Some(signature)),

@@ -1,25 +1,20 @@
-//! Secrets are handles: a plugin uses them and does not read them.
+//! A secret without a host that keeps it.
 
-#[cfg(target_family = "wasm")]
-pub use crate::bindings::capabilities::lanyard::policy::secrets::Secret;
+use std::fmt;
 
-/// A password, a one-time code, a challenge. What it says stays with the host.
-#[cfg(not(target_family = "wasm"))]
+/// A password, a one-time code, a challenge: a handle that a plugin uses and does not read. What it says stays with the host.
 pub struct Secret {
     text: String,
 }
 
-#[cfg(not(target_family = "wasm"))]
 impl Secret {
-    /// For [`test::secret`](crate::test::secret).
-    pub(crate) fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         Self {
             text: text.to_owned(),
         }
     }
 
-    /// For the host of the tests.
-    pub(crate) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 
@@ -33,7 +28,7 @@ impl Secret {
     /// the whole call if the hash is malformed or too cheap.
     ///
     /// # Panics
-    /// Natively, where the host would end the call: if the hash is malformed.
+    /// In tests, where the host would end the call: if the hash is malformed.
     #[must_use]
     pub fn verify(&self, phc: &str) -> bool {
         use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
@@ -44,9 +39,8 @@ impl Secret {
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(redacted)")
     }
 }
