@@ -65,6 +65,7 @@ pub struct Plugin {
     outside: Arc<Outside>,
     /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
     room: usize,
+    was_cached: bool,
 }
 
 impl Plugin {
@@ -74,6 +75,7 @@ impl Plugin {
         capabilities: BTreeSet<Capability>,
         exports: BTreeSet<String>,
         sha256: String,
+        was_cached: bool,
     ) -> Self {
         Self {
             engine: host.engine.clone(),
@@ -84,6 +86,7 @@ impl Plugin {
             verifying: Arc::clone(&host.verifications),
             outside: Arc::clone(&host.outside),
             room: host.capacity.memory_bytes,
+            was_cached,
         }
     }
 
@@ -96,6 +99,11 @@ impl Plugin {
     /// The capabilities that it uses.
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
+    }
+
+    /// Whether it was found in the host's [`Cache`](crate::Cache), and not compiled.
+    pub fn was_cached(&self) -> bool {
+        self.was_cached
     }
 
     /// Whether it has settings, which it checks itself.

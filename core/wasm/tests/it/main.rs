@@ -2,7 +2,9 @@
 //! those that are not loaded.
 #![allow(clippy::unwrap_used)]
 
+mod cache;
 mod fixture;
 mod honest;
 mod hostile;
 mod load;
+mod room;
