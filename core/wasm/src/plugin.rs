@@ -16,7 +16,7 @@ use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-use crate::host::{Outside, PluginHost};
+use crate::host::{Capacity, Outside, PluginHost};
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
 use crate::tape::{Recording, sha256};
@@ -63,8 +63,7 @@ pub struct Plugin {
     sha256: Arc<str>,
     verifying: Arc<Semaphore>,
     outside: Arc<Outside>,
-    /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
-    room: usize,
+    capacity: Capacity,
     was_cached: bool,
 }
 
@@ -85,7 +84,7 @@ impl Plugin {
             sha256: Arc::from(sha256),
             verifying: Arc::clone(&host.verifications),
             outside: Arc::clone(&host.outside),
-            room: host.capacity.memory_bytes,
+            capacity: host.capacity.clone(),
             was_cached,
         }
     }
@@ -179,7 +178,7 @@ impl Plugin {
     }
 
     /// Everything that would otherwise be found in production: grants, memory, settings, types, a start that fails.
-    async fn bind<H: Hook>(&self, terms: Terms) -> Result<Callable<H>, LoadError> {
+    async fn bind<H: Hook>(&self, mut terms: Terms) -> Result<Callable<H>, LoadError> {
         let answered: Vec<&str> = self.hooks().map(HookPoint::as_str).collect();
         if answered.is_empty() {
             return Err(LoadError::NoHook);
@@ -196,12 +195,14 @@ impl Plugin {
                 capability: capability.as_str(),
             });
         }
-        if terms.limits.memory_bytes > self.room {
+        if terms.limits.memory_bytes > self.capacity.memory_bytes {
             return Err(LoadError::MemoryBeyondCapacity {
                 limit: terms.limits.memory_bytes,
-                room: self.room,
+                room: self.capacity.memory_bytes,
             });
         }
+        let most = (self.capacity.instances as usize / 2).max(1);
+        terms.limits.concurrent_calls = terms.limits.concurrent_calls.min(most);
         let tls = trust::client_config(terms.grants.http.roots.as_deref())?;
         let bound = Arc::new(Bound {
             tls,

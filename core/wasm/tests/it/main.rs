@@ -6,5 +6,6 @@ mod cache;
 mod fixture;
 mod honest;
 mod hostile;
+mod journal;
 mod load;
 mod room;
