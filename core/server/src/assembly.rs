@@ -15,7 +15,8 @@ use lanyard_pki::{Authority, IssueError, seal::SealingKey};
 use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
-use lanyard_wasm::{Capacity, DirectoryError, PluginHost, StartError};
+use lanyard_wasm::{Cache, DirectoryError, Rooms, StartError};
+use zeroize::Zeroizing;
 
 use crate::{
     configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
@@ -27,6 +28,9 @@ use crate::{
 
 /// The name of the devices' SCEP endpoint, in challenges and transactions.
 const DEVICE_ENDPOINT: &str = "device";
+
+/// Where compiled plugins are kept, in the data directory.
+const PLUGIN_CACHE: &str = "plugin-cache";
 
 /// A server cannot be put together from its configuration.
 #[derive(Debug, thiserror::Error)]
@@ -124,10 +128,10 @@ pub(crate) async fn engine(
     let store = Store::connect(&url, sealing.clone())
         .await
         .map_err(|error| AssemblyError::Store { url, error })?;
-    let host = PluginHost::new(Capacity::default())?.reaching(outside::configured(configuration)?);
+    let rooms = rooms(configuration, &sealing)?;
     let local_users = Arc::new(LocalUsers::new(store.clone())?);
     let policies = Policies::new(
-        host,
+        rooms,
         store.clone(),
         local_users,
         configuration.plugins.trusted_keys.clone(),
@@ -178,6 +182,20 @@ pub(crate) async fn engine(
         store,
     };
     Ok((Engine::new(setup).await?, policies))
+}
+
+/// What runs plugins. Without its cache it does the same, and starts more slowly.
+fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, AssemblyError> {
+    let rooms = Rooms::new()?.reaching(outside::configured(configuration)?);
+    let key = sealing.derive("plugin cache").tag(b"key");
+    let folder = configuration.path(Path::new(PLUGIN_CACHE));
+    match Cache::open(&folder, Zeroizing::new(key)) {
+        Ok(cache) => Ok(rooms.caching(cache)),
+        Err(error) => {
+            tracing::warn!(error = %ErrorChain(&error), "plugins are compiled at each start");
+            Ok(rooms)
+        }
+    }
 }
 
 fn scep_endpoint(

@@ -3,6 +3,7 @@
 use lanyard_policy::{HookFailure, HookPoint};
 
 use crate::contract::CONTRACT;
+use crate::host::StartError;
 use crate::manifest::ManifestError;
 use crate::trust::RootsError;
 
@@ -10,7 +11,7 @@ use crate::trust::RootsError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The file is larger than the host compiles.
-    #[error("the file has {size} bytes, and at most {limit} are compiled")]
+    #[error("the file has {size} bytes, and at most {limit} are compiled for its room")]
     TooLarge {
         /// Size of the file, in bytes.
         size: usize,
@@ -29,6 +30,17 @@ pub enum LoadError {
         /// The engine's words.
         detail: String,
     },
+    /// The component is valid, and larger than an instance may be.
+    #[error(
+        "the component needs more room than its instances have (a binding can give it `room = \"large\"`): {detail}"
+    )]
+    NoRoom {
+        /// The engine's words.
+        detail: String,
+    },
+    /// The engine for its room does not start.
+    #[error("there is no engine for it")]
+    NoEngine(#[from] StartError),
     /// The component wants something that no plugin gets.
     #[error("the component imports `{import}`, which this host does not provide to plugins")]
     UnknownImport {
@@ -81,7 +93,9 @@ pub enum LoadError {
     #[error("the HTTP grant cannot be used")]
     Roots(#[from] RootsError),
     /// The component does not fit the memory that an instance may have.
-    #[error("the plugin may have {limit} bytes of memory, and an instance has room for {room}")]
+    #[error(
+        "the plugin may have {limit} bytes of memory, and a memory has room for {room} (`room = \"large\"` is for more)"
+    )]
     MemoryBeyondCapacity {
         /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
         limit: usize,

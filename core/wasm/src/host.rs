@@ -8,6 +8,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::bindings::capabilities::Capabilities;
+use crate::cache::Cache;
 use crate::credential::Credentials;
 use crate::directories::Directories;
 use crate::sandbox;
@@ -18,8 +19,14 @@ use crate::state::CallState;
 pub struct Capacity {
     /// Calls under way at the same time. Each costs address space only, until it is used. Default 128.
     pub instances: u32,
-    /// The most linear memory that one instance can have, in bytes. Default 64 MiB.
+    /// The most that one linear memory can hold, in bytes. Default 64 MiB.
     pub memory_bytes: usize,
+    /// Linear memories of one instance. Default 1: a Rust component is one module with one memory.
+    pub memories: u32,
+    /// Core modules that one instance is made of. Default 8: beside the plugin's own, small ones that connect it to its imports.
+    pub modules: u32,
+    /// Tables of one instance. Default 4.
+    pub tables: u32,
     /// The largest component that is compiled, in bytes. Compiling cannot be interrupted, and takes seconds for a file that is made
     /// to be slow. Default 4 MiB.
     pub component_bytes: usize,
@@ -33,6 +40,9 @@ impl Default for Capacity {
         Self {
             instances: 128,
             memory_bytes: 64 << 20,
+            memories: 1,
+            modules: 8,
+            tables: 4,
             component_bytes: 4 << 20,
             verifications: 2,
         }
@@ -40,7 +50,7 @@ impl Default for Capacity {
 }
 
 /// The engine does not start on this machine.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the WebAssembly engine does not start with room for {instances} instances: {detail}")]
 pub struct StartError {
     instances: u32,
@@ -63,6 +73,7 @@ pub struct PluginHost {
     pub(crate) capacity: Capacity,
     pub(crate) verifications: Arc<Semaphore>,
     pub(crate) outside: Arc<Outside>,
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 /// How long a plugin computes before other tasks of the same thread get their turn.
@@ -89,6 +100,21 @@ impl PluginHost {
             verifications: Arc::new(Semaphore::new(capacity.verifications)),
             capacity,
             outside: Arc::default(),
+            cache: None,
+        })
+    }
+
+    /// Another engine beside this one, for plugins that do not fit in here. They reach the same, share the cache, and wait for the same
+    /// places when they verify secrets: the processors are no more for it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn beside(&self, capacity: Capacity) -> Result<Self, StartError> {
+        Ok(Self {
+            verifications: Arc::clone(&self.verifications),
+            outside: Arc::clone(&self.outside),
+            cache: self.cache.clone(),
+            ..Self::new(capacity)?
         })
     }
 
@@ -105,22 +131,28 @@ impl PluginHost {
             ..self
         }
     }
+
+    /// The same host, which keeps what it compiles from now on, and compiles nothing that was kept.
+    #[must_use]
+    pub fn caching(self, cache: Cache) -> Self {
+        Self {
+            cache: Some(Arc::new(cache)),
+            ..self
+        }
+    }
 }
 
 fn config(capacity: &Capacity) -> Config {
-    // A Rust component is one module with one memory, beside the small modules that connect it to its imports.
-    const MODULES: u32 = 8;
-    const TABLES: u32 = 4;
     let instances = capacity.instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(MODULES))
-        .total_memories(instances)
-        .total_tables(instances.saturating_mul(TABLES))
+        .total_core_instances(instances.saturating_mul(capacity.modules))
+        .total_memories(instances.saturating_mul(capacity.memories))
+        .total_tables(instances.saturating_mul(capacity.tables))
         .total_stacks(instances)
-        .max_core_instances_per_component(MODULES)
-        .max_memories_per_component(1)
-        .max_tables_per_component(TABLES)
+        .max_core_instances_per_component(capacity.modules)
+        .max_memories_per_component(capacity.memories)
+        .max_tables_per_component(capacity.tables)
         .max_memory_size(capacity.memory_bytes);
     let mut config = Config::new();
     config

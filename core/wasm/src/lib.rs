@@ -3,7 +3,8 @@
 //! record of decisions, and gives a plugin no files, sockets or environment.
 //!
 //! [`PluginHost`] holds the engine; [`PluginHost::load`] checks a component and makes it a [`Plugin`], which is bound to hooks on
-//! [`Terms`]: a name, settings, grants, limits. The contract is `sdk/wit/`.
+//! [`Terms`]: a name, settings, grants, limits. [`Rooms`] are hosts for small and large plugins, and a [`Cache`] keeps what they
+//! compiled. The contract is `sdk/wit/`.
 //!
 //! A plugin's clock and random come from the [`Decision`](lanyard_policy::Decision) alone, floating point is canonical and
 //! relaxed SIMD is off: the same question gets the same answer for the same fuel. What ends at the wall-clock deadline or
@@ -24,6 +25,7 @@
 
 mod address;
 mod bindings;
+mod cache;
 mod call;
 mod capability;
 mod contract;
@@ -40,6 +42,7 @@ mod load;
 mod log;
 mod manifest;
 mod plugin;
+mod room;
 mod sandbox;
 mod secret;
 mod state;
@@ -48,6 +51,7 @@ mod trial;
 mod trust;
 mod verify;
 
+pub use cache::{Cache, CacheError};
 pub use call::ENGINE;
 pub use credential::{Credential, CredentialScheme, Credentials};
 pub use directories::{Directories, DirectoryError, DirectorySettings, LdapDirectory};
@@ -60,6 +64,7 @@ pub use host::{Capacity, Outside, PluginHost, StartError};
 pub use limits::Limits;
 pub use manifest::{Manifest, ManifestError};
 pub use plugin::{Plugin, Terms};
+pub use room::{Room, Rooms};
 pub use tape::Recording;
 pub use trial::{TestsEnded, TestsError, run_tests};
 pub use trust::RootsError;

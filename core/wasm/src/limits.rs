@@ -28,8 +28,8 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes of log, standard output and standard error together, 128 for each line included; the rest is cut off. Default 16 KiB.
     pub log_bytes: usize,
-    /// Calls under way at the same time. Others wait for their turn, at most for the deadline. Default 16: sleepers of one
-    /// plugin cannot take the instances of all.
+    /// Calls under way at the same time. Others wait for their turn, at most for the deadline. Default 16; no more than half of
+    /// [`Capacity::instances`](crate::Capacity::instances), so that sleepers of one plugin cannot take the instances of all.
     pub concurrent_calls: usize,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lanyard_policy::Capability;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -34,7 +35,7 @@ impl PluginHost {
         recognise(&bytes)?;
         let sha256 = sha256(&bytes);
         let manifest = Manifest::of(&bytes)?;
-        let component = self.compile(bytes).await?;
+        let (component, was_cached) = self.component(bytes, &sha256).await?;
         let capabilities = self.capabilities(&component)?;
         let pre =
             self.linker
@@ -43,23 +44,36 @@ impl PluginHost {
                     detail: format!("{error:#}"),
                 })?;
         let exports = self.exports(&component)?;
-        let plugin = Plugin::new(self, pre, capabilities, exports, sha256);
+        let plugin = Plugin::new(self, pre, capabilities, exports, sha256, was_cached);
         plugin.declaring(manifest)
     }
 
-    async fn compile(&self, bytes: Vec<u8>) -> Result<Component, LoadError> {
+    /// The component, and whether it was compiled before. What was kept goes through the same checks afterwards as what was not.
+    async fn component(
+        &self,
+        bytes: Vec<u8>,
+        sha256: &str,
+    ) -> Result<(Component, bool), LoadError> {
         let engine = self.engine.clone();
-        let compiled =
-            tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
-        match compiled {
-            Ok(Ok(component)) => Ok(component),
-            Ok(Err(error)) => Err(LoadError::Invalid {
-                detail: format!("{error:#}"),
-            }),
-            Err(stopped) => Err(LoadError::Invalid {
+        let place = self
+            .cache
+            .as_ref()
+            .map(|cache| cache.place(&engine, sha256));
+        let compiled = tokio::task::spawn_blocking(move || {
+            if let Some(kept) = place.as_ref().and_then(|place| place.find(&engine)) {
+                return Ok((kept, true));
+            }
+            let component = compile(&engine, &bytes)?;
+            if let Some(place) = place {
+                place.keep(&component);
+            }
+            Ok((component, false))
+        });
+        compiled.await.unwrap_or_else(|stopped| {
+            Err(LoadError::Invalid {
                 detail: format!("its compilation was cut short: {stopped}"),
-            }),
-        }
+            })
+        })
     }
 
     /// What the component uses. Before the linker looks: its own words name the first missing function, and not what the plugin
@@ -117,6 +131,17 @@ impl PluginHost {
         }
         Ok(exports)
     }
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine, bytes).map_err(|error| {
+        let detail = format!("{error:#}");
+        // Compiling alone asks for no room: what it does not object to is a component that the pool refused.
+        match engine.precompile_component(bytes) {
+            Ok(_) => LoadError::NoRoom { detail },
+            Err(_) => LoadError::Invalid { detail },
+        }
+    })
 }
 
 /// A component and a core module begin with the same four bytes; the layer is in the seventh.

@@ -16,7 +16,7 @@ use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-use crate::host::{Outside, PluginHost};
+use crate::host::{Capacity, Outside, PluginHost};
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::state::{Bound, CallState};
@@ -65,8 +65,8 @@ pub struct Plugin {
     sha256: Arc<str>,
     verifying: Arc<Semaphore>,
     outside: Arc<Outside>,
-    /// [`Capacity::memory_bytes`](crate::Capacity::memory_bytes).
-    room: usize,
+    capacity: Capacity,
+    was_cached: bool,
 }
 
 impl Plugin {
@@ -76,6 +76,7 @@ impl Plugin {
         capabilities: BTreeSet<Capability>,
         exports: BTreeSet<String>,
         sha256: String,
+        was_cached: bool,
     ) -> Self {
         Self {
             engine: host.engine.clone(),
@@ -86,7 +87,8 @@ impl Plugin {
             sha256: Arc::from(sha256),
             verifying: Arc::clone(&host.verifications),
             outside: Arc::clone(&host.outside),
-            room: host.capacity.memory_bytes,
+            capacity: host.capacity.clone(),
+            was_cached,
         }
     }
 
@@ -117,6 +119,11 @@ impl Plugin {
     /// The capabilities that it uses.
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
         &self.capabilities
+    }
+
+    /// Whether it was found in the host's [`Cache`](crate::Cache), and not compiled.
+    pub fn was_cached(&self) -> bool {
+        self.was_cached
     }
 
     /// Whether it has settings, which it checks itself.
@@ -192,7 +199,7 @@ impl Plugin {
     }
 
     /// Everything that would otherwise be found in production: grants, memory, settings, types, a start that fails.
-    async fn bind<H: Hook>(&self, terms: Terms) -> Result<Callable<H>, LoadError> {
+    async fn bind<H: Hook>(&self, mut terms: Terms) -> Result<Callable<H>, LoadError> {
         let answered: Vec<&str> = self.hooks().map(HookPoint::as_str).collect();
         if answered.is_empty() {
             return Err(LoadError::NoHook);
@@ -213,12 +220,14 @@ impl Plugin {
                 reason: grants.and_then(|grants| grants.get(capability)).cloned(),
             });
         }
-        if terms.limits.memory_bytes > self.room {
+        if terms.limits.memory_bytes > self.capacity.memory_bytes {
             return Err(LoadError::MemoryBeyondCapacity {
                 limit: terms.limits.memory_bytes,
-                room: self.room,
+                room: self.capacity.memory_bytes,
             });
         }
+        let most = (self.capacity.instances as usize / 2).max(1);
+        terms.limits.concurrent_calls = terms.limits.concurrent_calls.min(most);
         let tls = trust::client_config(terms.grants.http.roots.as_deref())?;
         let bound = Arc::new(Bound {
             tls,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::{
@@ -16,54 +17,80 @@ use axum::{
 use lanyard_policy::{Capability, Decision, Directory, HookFailure, Secret, SignIn, Step};
 use lanyard_tests::{guests, slapd::*};
 use lanyard_wasm::{
-    Capacity, Credential, CredentialScheme, DirectorySettings, Grants, HttpGrant, LdapDirectory,
-    LoadError, Outside, PluginHost, Terms, WasmDirectory,
+    Cache, Capacity, Credential, CredentialScheme, DirectorySettings, Grants, HttpGrant,
+    LdapDirectory, LoadError, Outside, PluginHost, Terms, WasmDirectory,
 };
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 const ADA: &str = "uid=ada,ou=people,dc=example,dc=org";
 const FILTER: &str = "(&(objectClass=person)(uid={user}))";
+
+/// A plugin, and another one of the same host that has nothing to do with it.
+#[derive(Debug)]
+struct Probe {
+    plugin: WasmDirectory,
+    other: WasmDirectory,
+}
 
 async fn bound(
     package: &str,
     outside: Outside,
     settings: Value,
     grants: Grants,
-) -> Result<WasmDirectory, LoadError> {
+) -> Result<Probe, LoadError> {
     let capacity = Capacity {
         instances: 4,
         ..Capacity::default()
     };
-    let host = PluginHost::new(capacity).unwrap().reaching(outside);
-    let component = fs::read(guests::component(package)).unwrap();
+    // So that each component is compiled once, and not for each test.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
+    let cache = Cache::open(&folder, Zeroizing::new([7; 32])).unwrap();
+    let host = PluginHost::new(capacity).unwrap();
+    let host = host.reaching(outside).caching(cache);
+    let load = async |package: &str| {
+        let component = fs::read(guests::component(package)).unwrap();
+        host.load(component).await.unwrap()
+    };
     let terms = Terms {
         settings: settings.to_string(),
         grants,
         ..Terms::new("probe")
     };
-    host.load(component).await.unwrap().directory(terms).await
+    let other = load("guest-directory").await;
+    Ok(Probe {
+        plugin: load(package).await.directory(terms).await?,
+        other: other.directory(Terms::new("other")).await?,
+    })
 }
 
-/// What the plugin reports: its outcome, and what came with it.
+fn sign_in(user_name: &str, password: &str) -> SignIn {
+    SignIn {
+        decision: Decision {
+            id: "d-1".to_owned(),
+            at_ms: 1_750_000_000_000,
+            seed: [7; 32],
+            meter: Default::default(),
+        },
+        user_name: user_name.to_owned(),
+        password: Secret::new(password),
+        remote_address: "192.0.2.1".to_owned(),
+        user_agent: None,
+    }
+}
+
+/// What the plugin reports: its outcome, and what came with it. Whatever it does, the other is asked meanwhile, and answers.
 async fn asked(
-    plugin: &WasmDirectory,
+    probe: &Probe,
     user_name: &str,
     password: &str,
 ) -> Result<(String, String), HookFailure> {
-    let step = plugin
-        .begin(SignIn {
-            decision: Decision {
-                id: "d-1".to_owned(),
-                at_ms: 1_750_000_000_000,
-                seed: [7; 32],
-                meter: Default::default(),
-            },
-            user_name: user_name.to_owned(),
-            password: Secret::new(password),
-            remote_address: "192.0.2.1".to_owned(),
-            user_agent: None,
-        })
-        .await?;
+    let (step, other) = tokio::join!(
+        probe.plugin.begin(sign_in(user_name, password)),
+        probe.other.begin(sign_in("ada", "correct horse")),
+    );
+    assert!(matches!(other, Ok(Step::Authenticated(_))), "{other:?}");
+    let step = step?;
     let Step::Rejected(reason) = step else {
         panic!("the plugin reports in rejections: {step:?}")
     };
@@ -82,7 +109,7 @@ fn settings_of(slapd: &Slapd) -> DirectorySettings {
 }
 
 /// A plugin that may search the directory `corp` and hand passwords to it.
-async fn with_directory(settings: DirectorySettings, probe: Value) -> WasmDirectory {
+async fn with_directory(settings: DirectorySettings, probe: Value) -> Probe {
     let directory = LdapDirectory::new(settings).unwrap();
     let outside = Outside {
         directories: BTreeMap::from([("corp".to_owned(), directory)]),
@@ -257,7 +284,7 @@ async fn web() -> SocketAddr {
 }
 
 /// A plugin that may ask the server on loopback, and send secrets below `/echo`.
-async fn with_web(web: SocketAddr, probe: Value, private: bool) -> WasmDirectory {
+async fn with_web(web: SocketAddr, probe: Value, private: bool) -> Probe {
     let origin = format!("http://localhost:{}", web.port());
     let url = |path: &str| format!("{origin}{path}").parse().unwrap();
     let grants = Grants {

@@ -403,7 +403,7 @@ pub(super) struct Asking {
     /// A capability that its binding would grant; may be given more than once
     #[arg(long, value_name = "CAPABILITY")]
     pub(super) grant: Vec<String>,
-    /// Take settings, grants and limits from a binding of this policy instead
+    /// Take room, settings, grants and limits from a binding of this policy instead
     #[arg(long, value_name = "FILE", requires = "binding", conflicts_with_all = ["settings", "grant"])]
     pub(super) policy: Option<PathBuf>,
     /// The binding's name

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use lanyard_wasm::{Capacity, PluginHost};
+use lanyard_wasm::{Room, Rooms};
 use serde_json::{Value, json};
 
 use super::{
@@ -60,8 +60,11 @@ pub(super) async fn run(
                     serde_json::from_value(client()?.get(&recorded).await?)?
                 }
             };
-            let host = PluginHost::new(Capacity::default())?;
-            report(&recorded.replay(&host).await?, &recorded, json_output)
+            report(
+                &recorded.replay(&Rooms::new()?).await?,
+                &recorded,
+                json_output,
+            )
         }
     }
 }
@@ -118,8 +121,8 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
     let settings = settings.as_deref().map(serde_json::from_str).transpose();
     let settings = settings.map_err(|error| format!("--settings is no JSON object: {error}"))?;
     let component = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let host = PluginHost::new(Capacity::default())?;
-    let plugin = host.load(component).await?;
+    // The large one holds whatever the ordinary one does, and gives as much memory as any binding may.
+    let plugin = Rooms::new()?.load(Room::Large, component).await?;
     let (mut same, mut others) = (0_u64, Vec::new());
     let mut after = None;
     loop {

@@ -10,7 +10,7 @@ use std::{error::Error, fs, path::Path};
 
 use lanyard_pki::Digest;
 use lanyard_policy::{Capability, HookPoint};
-use lanyard_wasm::{Capacity, Grants, LoadError, Plugin, PluginHost, Terms};
+use lanyard_wasm::{Grants, LoadError, Plugin, Room, Rooms, Terms};
 use serde_json::{Value, json};
 
 use ask::{Answer, Asked, Measured};
@@ -26,11 +26,11 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
     match action {
         PluginAction::Shadow(trial) => decisions::shadow(&client()?, trial, json_output).await,
         PluginAction::Inspect { file } => {
-            let (plugin, facts) = load(&file).await?;
+            let (plugin, room, facts) = load(&file, None).await?;
             if json_output {
                 print_json(&facts)
             } else {
-                print(&manifest::shown(&file, &plugin, &facts))
+                print(&manifest::shown(&file, &plugin, room, &facts))
             }
         }
         PluginAction::Manifest { file, with } => manifest::write(&file, &with).await,
@@ -40,7 +40,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
             grant,
         } => {
             let terms = terms(&settings, &grant)?;
-            let (plugin, mut facts) = load(&file).await?;
+            let (plugin, room, mut facts) = load(&file, None).await?;
             for hook in plugin.hooks() {
                 plugin
                     .bind_at(hook, terms.clone())
@@ -52,8 +52,12 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
                 print_json(&facts)
             } else {
                 let hooks: Vec<&str> = plugin.hooks().map(HookPoint::as_str).collect();
+                let needs = match room {
+                    Room::Ordinary => "",
+                    Room::Large => " Its binding needs `room = \"large\"`.",
+                };
                 print(&format!(
-                    "{} can be bound: {}.",
+                    "{} can be bound: {}.{needs}",
                     file.display(),
                     hooks.join(", ")
                 ))
@@ -97,7 +101,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
 
 /// Binds the component to the hook that is asked, and reads the question.
 async fn asked(asking: &Asking) -> Result<Asked, Box<dyn Error>> {
-    let terms = match (&asking.policy, &asking.binding) {
+    let (room, terms) = match (&asking.policy, &asking.binding) {
         (Some(policy), Some(name)) => {
             let shown = policy.display();
             let text = fs::read_to_string(policy).map_err(|error| format!("{shown}: {error}"))?;
@@ -106,17 +110,17 @@ async fn asked(asking: &Asking) -> Result<Asked, Box<dyn Error>> {
             let mut bindings = document.bindings.iter();
             let binding =
                 bindings.find(|binding| binding.hook == asking.hook && binding.name == *name);
-            binding
-                .ok_or_else(|| format!("{shown}: there is no binding {} `{name}`", asking.hook))?
-                .terms()
+            let binding = binding
+                .ok_or_else(|| format!("{shown}: there is no binding {} `{name}`", asking.hook))?;
+            (Some(binding.room), binding.terms())
         }
-        _ => terms(&asking.settings, &asking.grant)?,
+        _ => (None, terms(&asking.settings, &asking.grant)?),
     };
     let shown = asking.question.display();
     let question =
         fs::read_to_string(&asking.question).map_err(|error| format!("{shown}: {error}"))?;
     let question = serde_json::from_str(&question).map_err(|error| format!("{shown}: {error}"))?;
-    let (plugin, _) = load(&asking.file).await?;
+    let (plugin, ..) = load(&asking.file, room).await?;
     Asked::new(&plugin, asking.hook, terms, question).await
 }
 
@@ -142,24 +146,38 @@ struct Refused(String, HookPoint, #[source] LoadError);
 #[error("{0} is no plugin that a server would load")]
 struct NotLoaded(String, #[source] LoadError);
 
-async fn load(file: &Path) -> Result<(Plugin, Value), Box<dyn Error>> {
+/// Loads a component into this room, or into the one that it needs.
+async fn load(file: &Path, room: Option<Room>) -> Result<(Plugin, Room, Value), Box<dyn Error>> {
     let component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let digest = Digest::sha256(&component);
     let bytes = component.len();
-    let plugin = loaded(file, component).await?;
+    let (plugin, room) = loaded(file, component, room).await?;
     let facts = json!({
         "sha256": hex::encode(digest),
         "bytes": bytes,
+        "room": room,
         "answers": plugin.hooks().collect::<Vec<_>>(),
         "uses": plugin.capabilities(),
         "takes_settings": plugin.takes_settings(),
         "manifest": plugin.manifest(),
     });
-    Ok((plugin, facts))
+    Ok((plugin, room, facts))
 }
 
-async fn loaded(file: &Path, component: Vec<u8>) -> Result<Plugin, Box<dyn Error>> {
-    let loaded = PluginHost::new(Capacity::default())?.load(component).await;
+/// Loads a component into this room, or into the smallest that it fits into.
+async fn loaded(
+    file: &Path,
+    component: Vec<u8>,
+    room: Option<Room>,
+) -> Result<(Plugin, Room), Box<dyn Error>> {
+    let rooms = Rooms::new()?;
+    let loaded = match room {
+        Some(room) => rooms
+            .load(room, component)
+            .await
+            .map(|plugin| (plugin, room)),
+        None => rooms.fit(component).await,
+    };
     Ok(loaded.map_err(|error| NotLoaded(file.display().to_string(), error))?)
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lanyard_policy::{Capability, Ceiling, FailureSide, HookPoint};
-use lanyard_wasm::{Limits, Recording, Terms};
+use lanyard_wasm::{Limits, Recording, Room, Terms};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub(crate) struct BindingDocument {
     /// SHA-256 of the component, lower-case hex. Filled in when the policy is applied; if it is written, it must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
+    /// How much room its instances need.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) room: Room,
     /// What the plugin reads.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub(crate) settings: serde_json::Map<String, serde_json::Value>,
@@ -192,6 +195,13 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
     if before.sha256 != after.sha256 {
         changes.push(format!("another component ({})", after.plugin));
     }
+    if before.room != after.room {
+        changes.push(format!(
+            "room {}, before {}",
+            after.room.as_str(),
+            before.room.as_str()
+        ));
+    }
     if before.grants != after.grants {
         let names = |grants: &BTreeSet<Capability>| {
             let names: Vec<&str> = grants.iter().map(|grant| grant.as_str()).collect();
@@ -306,11 +316,13 @@ mod tests {
         let before = document(ONE);
         let after = document(
             &ONE.replace("https://x", "https://y")
+                .replace("name =", "room = \"large\"\nname =")
                 .replace("[\"log\", \"secrets\"]", "[\"log\"]"),
         );
         assert_eq!(
             after.differences(&before),
             [
+                "~ directory `school`: room large, before ordinary",
                 "~ directory `school`: grants [log], before [log, secrets]",
                 "~ directory `school`: settings url",
             ]

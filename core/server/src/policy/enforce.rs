@@ -16,7 +16,7 @@ use lanyard_policy::{
     EnrollmentChain, EventSink, FailureSide, HookPoint, RaApproval, RaChain, SelectionChain,
 };
 use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError, StoredPlugin};
-use lanyard_wasm::{LoadError, Plugin, PluginHost};
+use lanyard_wasm::{LoadError, Plugin, Room, Rooms};
 use tokio::sync::Mutex;
 
 use crate::signature::{SignatureRefused, TrustedKeys};
@@ -81,23 +81,26 @@ pub(crate) struct Applied {
 pub(crate) struct Policies(Arc<State>);
 
 struct State {
-    host: PluginHost,
+    rooms: Rooms,
     store: Store,
     local_users: Arc<LocalUsers>,
     trusted: TrustedKeys,
-    /// Compiled plugins by digest: those of the policy in force. Locked while a policy is applied, one after another.
-    compiled: Mutex<HashMap<String, Plugin>>,
+    /// Those of the policy in force. Locked while a policy is applied, one after another.
+    compiled: Mutex<Compiled>,
 }
+
+/// Compiled plugins by digest, for each room that they were compiled for.
+type Compiled = HashMap<(Room, String), Plugin>;
 
 impl Policies {
     pub(crate) fn new(
-        host: PluginHost,
+        rooms: Rooms,
         store: Store,
         local_users: Arc<LocalUsers>,
         trusted: TrustedKeys,
     ) -> Self {
         Self(Arc::new(State {
-            host,
+            rooms,
             store,
             local_users,
             trusted,
@@ -150,7 +153,7 @@ impl Policies {
             by_digest.insert(digest, plugin);
         }
         for binding in &document.bindings {
-            if let Some(problem) = binding.unreachable(self.0.host.outside()) {
+            if let Some(problem) = binding.unreachable(self.0.rooms.outside()) {
                 return Err(refused(binding, &problem));
             }
         }
@@ -278,13 +281,13 @@ impl Policies {
         &self,
         document: &Document,
         components: &HashMap<String, &StoredPlugin>,
-        compiled: &mut HashMap<String, Plugin>,
+        compiled: &mut Compiled,
     ) -> Result<Hooks, PolicyRefused> {
         check_names(document)?;
         check_commands(document)?;
         check_failure_sides(document)?;
         let schedules = schedules(document)?;
-        let mut needed = HashMap::new();
+        let mut needed = Compiled::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
             let digest = binding.sha256.as_deref().unwrap_or_default();
@@ -296,16 +299,18 @@ impl Policies {
                 ),
             };
             self.require_trust(binding, &stored)?;
-            let plugin = match needed.get(digest).or_else(|| compiled.get(digest)) {
+            let wanted = (binding.room, digest.to_owned());
+            let plugin = match needed.get(&wanted).or_else(|| compiled.get(&wanted)) {
                 Some(known) => Plugin::clone(known),
                 None => {
-                    let loaded = self.0.host.load(stored.into_owned().component).await;
+                    let component = stored.into_owned().component;
+                    let loaded = self.0.rooms.load(binding.room, component).await;
                     loaded.map_err(|error| not_bound(binding, error))?
                 }
             };
             let hook = plugin.bind_at(binding.hook, binding.terms()).await;
             bound.add(binding, hook.map_err(|error| not_bound(binding, error))?);
-            needed.insert(digest.to_owned(), plugin);
+            needed.insert(wanted, plugin);
         }
         *compiled = needed;
         let local_users: Arc<dyn Directory> = self.0.local_users.clone();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_policy::{HookFailure, HookPoint, HostCall, Meter, Tape, Used};
 use lanyard_store::DecisionRecord;
-use lanyard_wasm::{ENGINE, LoadError, Plugin, PluginHost};
+use lanyard_wasm::{ENGINE, LoadError, Plugin, Rooms};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -164,7 +164,7 @@ impl Recorded {
     ///
     /// # Errors
     /// [`ReplayError`]
-    pub(crate) async fn replay(&self, host: &PluginHost) -> Result<Vec<Replayed>, ReplayError> {
+    pub(crate) async fn replay(&self, rooms: &Rooms) -> Result<Vec<Replayed>, ReplayError> {
         let mut replayed = Vec::new();
         for (used, calls) in self.used.iter().zip(&self.tape) {
             let binding = self.binding(used)?;
@@ -172,7 +172,8 @@ impl Recorded {
                 .components
                 .get(&used.plugin)
                 .ok_or_else(|| ReplayError::NoComponent(used.plugin.clone()))?;
-            let loaded = host.load(STANDARD.decode(component)?).await;
+            let component = STANDARD.decode(component)?;
+            let loaded = rooms.load(binding.room, component).await;
             let plugin = loaded.map_err(|error| not_bound(binding, error))?;
             replayed.push(self.replay_one(used, calls, binding, &plugin).await?);
         }

@@ -2,8 +2,11 @@
 //! those that are not loaded.
 #![allow(clippy::unwrap_used)]
 
+mod cache;
 mod fixture;
 mod honest;
 mod hostile;
+mod journal;
 mod load;
 mod manifest;
+mod room;

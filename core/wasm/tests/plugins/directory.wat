@@ -1,6 +1,6 @@
 ;; A directory plugin by hand. The host's tests put the fragments of a hostile plugin where the lines `@memory` and
 ;; `@plugin` are; what a plugin does not define itself has a harmless default (see `hostile.rs`).
-(component
+(component $root
   (type $types-type (instance
     (type $decision' (record (field "id" string) (field "at-ms" s64)))
     (export "decision" (type (eq $decision')))
@@ -34,13 +34,31 @@
   (type $random-type (instance
     (export "get-random-u64" (func (result u64)))
   ))
+  (type $poll-type (instance
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))
+  ))
   (import "lanyard:policy/types@0.1.0-dev" (instance $types (type $types-type)))
   (import "lanyard:policy/log@0.1.0-dev" (instance $log (type $log-type)))
   (import "lanyard:policy/secrets@0.1.0-dev" (instance $secrets (type $secrets-type)))
   (import "wasi:random/random@0.2.0" (instance $random (type $random-type)))
+  (import "wasi:io/poll@0.2.0" (instance $poll (type $poll-type)))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer $root $pollable (type $pollable'))
+    (export "pollable" (type $pollable (eq $pollable')))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))
+  ))
 
   ;; The types of an exported function must have names, which they get by being exported beside it.
   (component $directory
+    (import "poll" (instance $poll (type $poll-type)))
+    (alias export $poll "pollable" (type $pollable))
+    (import "clock" (instance $clock
+      (alias outer $directory $pollable (type $pollable'))
+      (export "pollable" (type $pollable (eq $pollable')))
+      (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))
+    ))
     (import "types" (instance $types (type $types-type)))
     (import "log" (instance $log (type $log-type)))
     (import "secrets" (instance $secrets (type $secrets-type)))
@@ -97,12 +115,18 @@
     (core func $verify (canon lower (func $secret-verify) (memory $memory)))
     (core func $random (canon lower (func $get-random-u64)))
     (core func $drop (canon resource.drop $secret))
+    (alias export $clock "subscribe-duration" (func $subscribe-duration))
+    (alias export $poll "[method]pollable.block" (func $pollable-block))
+    (core func $timer (canon lower (func $subscribe-duration)))
+    (core func $wait (canon lower (func $pollable-block)))
 
     (core module $plugin
       (import "host" "write" (func $write (param i32 i32 i32)))
       (import "host" "verify" (func $verify (param i32 i32 i32) (result i32)))
       (import "host" "random" (func $random (result i64)))
       (import "host" "drop" (func $drop (param i32)))
+      (import "host" "timer" (func $timer (param i64) (result i32)))
+      (import "host" "wait" (func $wait (param i32)))
       (import "memory" "memory" (memory 1))
 
       ;; What answers are made of, below 65,536, where the allocator begins.
@@ -132,7 +156,9 @@
         (export "write" (func $write))
         (export "verify" (func $verify))
         (export "random" (func $random))
-        (export "drop" (func $drop))))
+        (export "drop" (func $drop))
+        (export "timer" (func $timer))
+        (export "wait" (func $wait))))
     ))
 
     (alias core export $plugin "begin" (core func $begin))
@@ -151,6 +177,8 @@
     (with "log" (instance $log))
     (with "secrets" (instance $secrets))
     (with "random" (instance $random))
+    (with "poll" (instance $poll))
+    (with "clock" (instance $clock))
   ))
   (export "lanyard:policy/directory@0.1.0-dev" (instance $directory))
 )

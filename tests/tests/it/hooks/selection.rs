@@ -1,15 +1,19 @@
 //! command-selection: which command next?
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use lanyard_engine::Hooks;
+use async_trait::async_trait;
+use lanyard_engine::{Ceilings, Hooks};
 use lanyard_mdm::connect::Status;
 use lanyard_policy::{
-    Binding, CommandRequest, CommandSelection, HookFailure, Reason, ResultStatus, SelectionChain,
-    SelectionQuestion, SelectionVerdict,
+    Binding, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
+    ResultStatus, SelectionChain, SelectionQuestion, SelectionVerdict,
 };
 use lanyard_store::CommandState;
 use plist::{Dictionary, Value};
@@ -158,6 +162,56 @@ async fn a_wish_is_issued_once_and_goes_before_the_queue() {
         .remove(0);
     assert_eq!(issued.summary.origin, "selection-0");
     assert_eq!(scripts[0].asked().len(), 3);
+}
+
+/// Wants something new each time that it is asked.
+#[derive(Default)]
+struct Storm(AtomicU32);
+
+#[async_trait]
+impl CommandSelection for Storm {
+    async fn select(&self, _: SelectionQuestion) -> Result<SelectionVerdict, HookFailure> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        let SelectionVerdict::Issue(wish) = issue("ProfileList", "ProfileList")? else {
+            unreachable!("a wish");
+        };
+        let dedupe_key = format!("wish {number}");
+        Ok(SelectionVerdict::Issue(CommandRequest {
+            dedupe_key,
+            ..wish
+        }))
+    }
+}
+
+#[tokio::test]
+async fn new_wishes_end_with_the_connections_ceiling() {
+    let storm: Arc<dyn CommandSelection> = Arc::new(Storm::default());
+    let ceiling = Ceiling {
+        allow: ["ProfileList".to_owned()].into(),
+        per_connection: 3,
+        ..Ceiling::default()
+    };
+    let by = (HookPoint::CommandSelection, "storm".to_owned());
+    let hooks = Hooks {
+        selection: SelectionChain::new(vec![Binding::new("storm", storm)]),
+        ceilings: Ceilings::new([(by, ceiling)]),
+        ..Hooks::default()
+    };
+    let workshop = Workshop::open(hooks, Vec::new()).await;
+    let device = workshop.enroll().await;
+    let queued = queue(&workshop, &device, "ProfileList").await;
+    let mut command = device.idle().await;
+    let mut delivered = Vec::new();
+    while let Some(next) = command {
+        delivered.push(next.uuid().to_owned());
+        command = device.answer(&next, Status::Acknowledged).await;
+    }
+    assert_eq!(
+        delivered.len(),
+        4,
+        "three wishes, and what an operator queued"
+    );
+    assert_eq!(delivered.last(), Some(&queued));
 }
 
 #[tokio::test]

@@ -3,13 +3,13 @@
 use std::{error::Error, fs, path::Path};
 
 use lanyard_policy::HookPoint;
-use lanyard_wasm::{Manifest, Plugin};
+use lanyard_wasm::{Manifest, Plugin, Room};
 use serde_json::Value;
 
 use super::super::{Outcome, print};
 
 /// What `inspect` says of a component, in lines.
-pub(super) fn shown(file: &Path, plugin: &Plugin, facts: &Value) -> String {
+pub(super) fn shown(file: &Path, plugin: &Plugin, room: Room, facts: &Value) -> String {
     let mut lines = vec![file.display().to_string()];
     let mut line = |what: &str, text: String| lines.push(format!("  {what:<9} {text}"));
     let manifest = plugin.manifest();
@@ -25,6 +25,7 @@ pub(super) fn shown(file: &Path, plugin: &Plugin, facts: &Value) -> String {
         facts["sha256"].as_str().unwrap_or_default().to_owned(),
     );
     line("size", format!("{} bytes", facts["bytes"]));
+    line("room", room.as_str().to_owned());
     let hooks: Vec<&str> = plugin.hooks().map(HookPoint::as_str).collect();
     line("answers", or_nothing(&hooks));
     let reasons = manifest.and_then(|manifest| manifest.grants.as_ref());
@@ -70,15 +71,12 @@ pub(super) async fn write(file: &Path, manifest: &Path) -> Outcome {
     let manifest =
         Manifest::from_json(&json).map_err(|error| Unusable(shown.to_string(), error))?;
     let mut component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    if super::loaded(file, component.clone())
-        .await?
-        .manifest()
-        .is_some()
-    {
+    let (plugin, _) = super::loaded(file, component.clone(), None).await?;
+    if plugin.manifest().is_some() {
         return Err(format!("{} has a manifest already", file.display()).into());
     }
     manifest.append_to(&mut component);
-    super::loaded(file, component.clone()).await?;
+    super::loaded(file, component.clone(), None).await?;
     replace(file, &component)?;
     print(&format!(
         "{} says that it is {} {}.",
