@@ -60,7 +60,7 @@ impl Directory for OnePerson {
                 hoard(1 << 20);
             },
             "flood" => loop {
-                log::debug("again");
+                log::info("again");
             },
             "guess" => loop {
                 password.verify(COSTLY);
@@ -116,10 +116,10 @@ fn ada() -> Person {
 }
 
 fn deep(depth: u64) -> Step {
-    match deep(black_box(depth.wrapping_add(1))) {
-        Step::Abstain => black_box(Step::Abstain),
-        other => other,
+    if depth == black_box(u64::MAX) {
+        return Step::Abstain;
     }
+    black_box(deep(black_box(depth + 1)))
 }
 
 fn hoard(bytes: usize) -> Step {
