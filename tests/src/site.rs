@@ -229,6 +229,12 @@ impl Site {
         self.server = None;
     }
 
+    /// The server's process id, while it runs.
+    #[must_use]
+    pub fn server_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::id)
+    }
+
     /// What the server has said since its last start.
     #[must_use]
     pub fn server_log(&self) -> String {

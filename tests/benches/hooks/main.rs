@@ -7,6 +7,7 @@ mod latency;
 mod loading;
 mod question;
 mod rival;
+mod server;
 mod shadow;
 mod statistics;
 
@@ -24,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         latency::measure().await?;
         hostile::measure().await?;
         loading::measure().await?;
+        server::measure().await?;
         shadow::measure().await
     })
 }
