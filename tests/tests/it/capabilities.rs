@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect},
     routing::{any, post},
 };
@@ -258,9 +258,13 @@ async fn a_directory_that_is_not_granted_ends_the_call() {
 /// A web server on loopback: `/echo` says back what it got, `/to/…` redirects there, `/large` has 2 MiB, `/never` does not answer.
 async fn web() -> SocketAddr {
     async fn echo(headers: HeaderMap, body: String) -> String {
-        let authorization = headers.get(header::AUTHORIZATION);
-        let authorization = authorization.map_or("", |value| value.to_str().unwrap());
-        format!("{body} [{authorization}]")
+        let of = |name: &str| {
+            headers
+                .get(name)
+                .map_or("", |value| value.to_str().unwrap())
+        };
+        let (authorization, password) = (of("authorization"), of("x-password"));
+        format!("{body} [{authorization}] [{password}]")
     }
     async fn to(request: Request) -> Redirect {
         let target = request.uri().query().unwrap();
@@ -283,13 +287,16 @@ async fn web() -> SocketAddr {
     address
 }
 
-/// A plugin that may ask the server on loopback, and send secrets below `/echo`.
+/// A plugin that may ask the server on loopback under both of its names, and send secrets to `/echo` and `/to`.
 async fn with_web(web: SocketAddr, probe: Value, private: bool) -> Probe {
     let origin = format!("http://localhost:{}", web.port());
     let url = |path: &str| format!("{origin}{path}").parse().unwrap();
     let grants = Grants {
         http: HttpGrant {
-            allow: vec![url("/")],
+            allow: vec![
+                url("/"),
+                format!("http://127.0.0.1:{}/", web.port()).parse().unwrap(),
+            ],
             private: if private {
                 vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]
             } else {
@@ -305,7 +312,7 @@ async fn with_web(web: SocketAddr, probe: Value, private: bool) -> Probe {
     let credential = Credential {
         scheme: CredentialScheme::Bearer,
         secret: Secret::new("t0ken"),
-        urls: vec![url("/echo")],
+        urls: vec![url("/echo"), url("/to")],
     };
     let outside = Outside {
         credentials: BTreeMap::from([("api".to_owned(), credential)]),
@@ -324,7 +331,7 @@ async fn a_request_goes_where_it_may_with_what_the_host_puts_into_it() {
     let plugin = with_web(web, probe, true).await;
     let (code, said) = asked(&plugin, "ada", "a&b=c").await.unwrap();
     assert_eq!(code, "answered");
-    assert_eq!(said, "200 user=ada&password=a%26b%3Dc [Bearer t0ken]");
+    assert_eq!(said, "200 user=ada&password=a%26b%3Dc [Bearer t0ken] []");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,9 +365,30 @@ async fn a_redirection_is_held_against_the_grant() {
         "{code} {said}"
     );
     let followed = ask(format!("{origin}/echo"), 1).await;
-    assert_eq!(followed, ("answered".to_owned(), "200  []".to_owned()));
+    assert_eq!(followed, ("answered".to_owned(), "200  [] []".to_owned()));
     let unfollowed = ask("http://127.0.0.1:1/".to_owned(), 0).await;
     assert_eq!(unfollowed, ("answered".to_owned(), "303 ".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirection_takes_no_secret_to_another_origin() {
+    let web = web().await;
+    let origin = format!("http://localhost:{}", web.port());
+    let follow = |target: String| {
+        let probe = json!({
+            "do": "http", "url": format!("{origin}/to?{target}"), "redirects": 1,
+            "with_header": true, "credential": "api",
+        });
+        async move {
+            let plugin = with_web(web, probe, true).await;
+            asked(&plugin, "ada", PASSWORD).await.unwrap().1
+        }
+    };
+    let same = follow(format!("{origin}/echo")).await;
+    assert_eq!(same, format!("200  [Bearer t0ken] [{PASSWORD}]"));
+    // Granted as well, and reached; but neither password nor credential was meant for it.
+    let other = follow(format!("http://127.0.0.1:{}/echo", web.port())).await;
+    assert_eq!(other, "200  [] []");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,9 @@ enum Probe {
         redirects: u8,
         #[serde(default)]
         with_password: bool,
+        /// The password in a header, `x-password`.
+        #[serde(default)]
+        with_header: bool,
         credential: Option<String>,
     },
 }
@@ -57,11 +60,15 @@ impl Directory for Probe {
                 url,
                 redirects,
                 with_password,
+                with_header,
                 credential,
             } => {
                 let mut request = Request::post(url).form([("user", "ada")]);
                 if *with_password {
                     request = request.secret_field("password", password);
+                }
+                if *with_header {
+                    request = request.secret_header("x-password", password);
                 }
                 if let Some(name) = credential {
                     request = request.credential(name);
