@@ -206,6 +206,14 @@ async fn resume_and_lookup_go_to_the_directory_they_name() {
 async fn enroll(
     answers: impl IntoIterator<Item = Result<EnrollmentVerdict, HookFailure>>,
 ) -> Result<EnrollmentVerdict, ChainFailure> {
+    enroll_answered(answers, Answers::new()).await
+}
+
+/// The same, with what humans said before to bindings that asked to wait.
+async fn enroll_answered(
+    answers: impl IntoIterator<Item = Result<EnrollmentVerdict, HookFailure>>,
+    humans: Answers,
+) -> Result<EnrollmentVerdict, ChainFailure> {
     let chain = EnrollmentChain::new(
         named(answers)
             .map(|(name, hook)| Binding::<dyn EnrollmentApproval>::new(name, hook))
@@ -219,7 +227,93 @@ async fn enroll(
         attestation: Attestation::Apple,
         remote_address: "192.0.2.1".to_owned(),
     };
+    let chain = chain.answered(humans);
     chain.decide(question).await.map(|decided| decided.verdict)
+}
+
+#[tokio::test]
+async fn a_human_answers_one_pending_and_nothing_else() {
+    let allow = || Ok(EnrollmentVerdict::Allow(Allowance::default()));
+    let deny = |code: &str| Ok(EnrollmentVerdict::Deny(reason(code)));
+    let wait = |code: &str| Ok(EnrollmentVerdict::Pending(reason(code)));
+    let yes = |binding: &str| {
+        let approval = format!("of-{binding}");
+        (binding.to_owned(), Answer::Approved { approval })
+    };
+    let no = |binding: &str| (binding.to_owned(), Answer::Denied(reason("operator")));
+    let relying_on = |bindings: &[&str]| {
+        let facts = bindings
+            .iter()
+            .map(|name| (format!("approval/{name}"), format!("of-{name}").into()));
+        Ok(EnrollmentVerdict::Allow(Allowance {
+            relied_on: facts.collect(),
+            ..Allowance::default()
+        }))
+    };
+    let cases = [
+        (
+            "its pending is a yes",
+            vec![wait("1"), allow()],
+            vec![yes("a")],
+            relying_on(&["a"]),
+        ),
+        (
+            "or a no",
+            vec![wait("1"), allow()],
+            vec![no("a")],
+            deny("operator"),
+        ),
+        (
+            "each its own",
+            vec![wait("1"), wait("2")],
+            vec![yes("a")],
+            wait("2"),
+        ),
+        (
+            "both",
+            vec![wait("1"), wait("2")],
+            vec![yes("a"), yes("b")],
+            relying_on(&["a", "b"]),
+        ),
+        (
+            "one no is enough",
+            vec![wait("1"), wait("2")],
+            vec![yes("a"), no("b")],
+            deny("operator"),
+        ),
+        (
+            "another's is none of it",
+            vec![wait("1")],
+            vec![yes("b"), no("c")],
+            wait("1"),
+        ),
+        (
+            "a denial on fresh facts stands",
+            vec![deny("fresh")],
+            vec![yes("a")],
+            deny("fresh"),
+        ),
+        (
+            "nor is a no needed any more",
+            vec![allow()],
+            vec![no("a")],
+            allow(),
+        ),
+        (
+            "a failure stays one",
+            vec![wait("1"), Err(down())],
+            vec![yes("a"), yes("b")],
+            Err(down()),
+        ),
+    ];
+    for (what, answers, humans, expected) in cases {
+        let decided = enroll_answered(answers, humans.into_iter().collect()).await;
+        assert_eq!(
+            decided.map_err(|failure| failure.failure),
+            expected,
+            "{what}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ fn a_bad_policy_changes_nothing_and_says_what_is_wrong() {
         ),
         (
             ra("settings = { days = 1 }\nlimits = { memory_mib = 1000 }"),
-            &["an instance has room for"],
+            &["a memory has room for", "room = \"large\""],
         ),
         (
             binding("event", ""),
@@ -220,6 +220,47 @@ fn a_bad_policy_changes_nothing_and_says_what_is_wrong() {
         (
             ra("settings = { days = 1 }\ncommands = { per_hour = 1 }"),
             &["only command-selection and event"],
+        ),
+        (
+            binding(
+                "event",
+                "grants = [\"log\"]\nldap = { directories = [\"corp\"] }",
+            ),
+            &["add \"ldap\" to `grants`"],
+        ),
+        (
+            binding(
+                "event",
+                "grants = [\"log\", \"ldap\"]\nldap = { directories = [\"corp\"] }",
+            ),
+            &[
+                "the directory \"corp\" is not in the configuration",
+                "[ldap.corp]",
+            ],
+        ),
+        (
+            binding(
+                "event",
+                "grants = [\"log\", \"secrets\"]\nsecrets = { ldap = [\"corp\"] }",
+            ),
+            &["`secrets.ldap` has \"corp\", which is not among `ldap.directories`"],
+        ),
+        (
+            binding(
+                "event",
+                "grants = [\"log\", \"http\"]\nhttp = { allow = [\"https://x.example/\"], credentials = [\"api\"] }",
+            ),
+            &[
+                "the credential \"api\" is not in the configuration",
+                "[credentials.api]",
+            ],
+        ),
+        (
+            binding(
+                "event",
+                "grants = [\"log\", \"http\"]\nhttp = { allow = [\"ftp://x.example/\"] }",
+            ),
+            &["policy.toml", "http"],
         ),
         (
             binding("event", "grant = []"),

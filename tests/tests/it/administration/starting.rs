@@ -70,12 +70,72 @@ fn a_mistake_in_the_configuration_is_named_with_file_key_and_what_is_right() {
             right.clone() + "\n[limits]\nscep_bytes = 10\n",
             &["limits.scep_bytes", "8192"],
         ),
+        (
+            right.clone() + "\n[ldap.corp]\nurl = \"ldap://localhost\"\n",
+            &["ldap.corp", "missing field", "base"],
+        ),
+        (
+            right.clone() + "\n[credentials.api]\nscheme = \"digest\"\n",
+            &["digest", "bearer", "basic", "header"],
+        ),
+        (
+            right.clone()
+                + "\n[credentials.api]\nscheme = \"bearer\"\nsecret_file = \"api\"\nurls = [\"http://user@x/\"]\n",
+            &["urls", "http://user@x/", "without user"],
+        ),
     ] {
         fs::write(&toml, &wrong).unwrap();
         does_not_start(&mut site, &[&["lanyard.toml"], parts].concat());
     }
     fs::write(&toml, replaced("server/root.pem", "no.pem")).unwrap();
     does_not_start(&mut site, &["`tls.anchor`", "no.pem", "No such file"]);
+    let directory = |further: &str| {
+        format!(
+            "{right}\n[ldap.corp]\nurl = \"ldap://localhost\"\nbase = \"dc=example\"\n{further}"
+        )
+    };
+    let credential = |further: &str| {
+        format!(
+            "{right}\n[credentials.api]\nsecret_file = \"api\"\nurls = [\"https://api.example/\"]\n{further}"
+        )
+    };
+    write(&site.data().join("api"), b"t0ken\n", 0o600);
+    write(&site.data().join("empty"), b"\n", 0o600);
+    write(&site.data().join("open"), b"t0ken\n", 0o644);
+    for (wrong, parts) in [
+        (
+            directory("bind_dn = \"cn=x\"\n"),
+            &["[ldap.corp]", "bind_password_file"][..],
+        ),
+        (
+            directory("bind_password_file = \"api\"\n"),
+            &["[ldap.corp]", "bind_dn"],
+        ),
+        (
+            directory("bind_dn = \"cn=x\"\nbind_password_file = \"none\"\n"),
+            &["none", "No such file"],
+        ),
+        (
+            directory("bind_dn = \"cn=x\"\nbind_password_file = \"empty\"\n"),
+            &["empty", "one line"],
+        ),
+        (
+            directory("bind_dn = \"cn=x\"\nbind_password_file = \"open\"\n"),
+            &["chmod 600"],
+        ),
+        (directory("ca = \"api\"\n"), &["corp"]),
+        (
+            credential("scheme = \"basic\"\n"),
+            &["[credentials.api]", "user"],
+        ),
+        (
+            credential("scheme = \"header\"\n"),
+            &["[credentials.api]", "header"],
+        ),
+    ] {
+        fs::write(&toml, &wrong).unwrap();
+        does_not_start(&mut site, parts);
+    }
     fs::write(&toml, &right).unwrap();
     site.set("LANYARD_ENROLLMENT_SESSION_MINUTES", "0");
     does_not_start(&mut site, &["the overrides of the environment", "nonzero"]);
