@@ -294,14 +294,16 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Selected, Refusal> {
         let decision = question.decision.id.clone();
+        let hooks = self.hooks();
         let asked = Asked::new(
+            &hooks,
             HookPoint::CommandSelection,
             &question.decision,
             &question,
             Some(id.to_owned()),
             now,
         );
-        let answer = self.hooks().selection.select(question).await;
+        let answer = hooks.selection.select(question).await;
         let record = self.record(asked, &answer);
         if !matches!(&answer, Ok(decided) if !matches!(decided.verdict, SelectionVerdict::Issue(_)))
         {

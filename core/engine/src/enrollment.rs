@@ -198,7 +198,9 @@ impl Engine {
             remote_address: remote.to_string(),
         };
         let id = session.id;
+        let hooks = self.hooks();
         let asked = Asked::new(
+            &hooks,
             HookPoint::EnrollmentApproval,
             &question.decision,
             &question,
@@ -213,7 +215,7 @@ impl Engine {
         };
         let inbox = self.inbox(&subject, now).await?;
         let answers = inbox.answers();
-        let chain = self.hooks().enrollment.answered(answers.clone());
+        let chain = hooks.enrollment.answered(answers.clone());
         let answer = chain.decide(question).await;
         let asked_in = asked.id().to_owned();
         let record = self.record(asked, &answer);

@@ -109,7 +109,14 @@ impl Engine {
         })?;
         let asked = |event: &Event| {
             let about = event.occurrence.enrollment().map(str::to_owned);
-            Asked::new(HookPoint::Event, &event.decision, event, about, self.now())
+            Asked::new(
+                &hooks,
+                HookPoint::Event,
+                &event.decision,
+                event,
+                about,
+                self.now(),
+            )
         };
         let Some(binding) = hooks.events.iter().find(|each| each.name == due.binding) else {
             let mut on_trial = hooks.event_shadows();

@@ -11,13 +11,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Engine, Shadow, refusal::chain};
+use crate::{Engine, Hooks, Shadow, refusal::chain};
 
 /// Trials at a time: what they decide is nobody's to wait for, and they should not take much from what is.
 pub(crate) const TRIALS: usize = 8;
 
 /// A question on its way to a chain: what a record needs of it, taken down before the chain gets it.
 pub(crate) struct Asked {
+    hooks: Arc<Hooks>,
     hook: HookPoint,
     decision: Decision,
     question: Value,
@@ -26,8 +27,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// `subject` is the enrollment session or the enrollment that the question is about.
+    /// `hooks` are those that will answer, whatever is applied meanwhile; `subject` is the enrollment session or the enrollment that the
+    /// question is about.
     pub(crate) fn new(
+        hooks: &Arc<Hooks>,
         hook: HookPoint,
         decision: &Decision,
         question: &impl Serialize,
@@ -35,6 +38,7 @@ impl Asked {
         at: SystemTime,
     ) -> Self {
         Self {
+            hooks: Arc::clone(hooks),
             hook,
             decision: decision.clone(),
             question: serde_json::to_value(question).unwrap_or_default(),
@@ -90,7 +94,7 @@ impl Engine {
             at: asked.at,
             subject: asked.subject,
             serial: None,
-            policy: self.hooks().revision,
+            policy: asked.hooks.revision,
             question: asked.question,
             opinions,
             outcome,
@@ -102,9 +106,9 @@ impl Engine {
 
     /// Asks those on trial, with what the host answered the others: they reach nothing outside. Events come to them by the outbox.
     fn ask_shadows(&self, asked: &Asked, calls: &[Called]) {
-        let hooks = self.hooks();
         let here = asked.hook != HookPoint::Event;
-        let on_trial = hooks
+        let on_trial = asked
+            .hooks
             .shadows
             .iter()
             .filter(|shadow| here && shadow.hook.point() == asked.hook);
@@ -130,7 +134,7 @@ impl Engine {
             at: asked.at,
             subject: asked.subject.clone(),
             serial: None,
-            policy: self.hooks().revision,
+            policy: asked.hooks.revision,
             question: asked.question.clone(),
             opinions: Value::Null,
             outcome: Value::Null,

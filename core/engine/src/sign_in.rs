@@ -160,14 +160,16 @@ impl Engine {
             remote_address: attempt.remote.to_string(),
             user_agent: attempt.user_agent,
         };
+        let hooks = self.hooks();
         let asked = Asked::new(
+            &hooks,
             HookPoint::Directory,
             &question.decision,
             &question,
             None,
             now,
         );
-        let answer = self.hooks().directory.begin(question).await;
+        let answer = hooks.directory.begin(question).await;
         self.after_step(answer, asked, user_name, started, now)
             .await
     }
@@ -197,14 +199,15 @@ impl Engine {
             remote_address: next.remote.to_string(),
             user_agent: next.user_agent,
         };
+        let hooks = self.hooks();
         let asked = Asked::new(
+            &hooks,
             HookPoint::Directory,
             &question.decision,
             &question,
             None,
             now,
         );
-        let hooks = self.hooks();
         let answer = hooks.directory.resume(&waiting.binding, question).await;
         self.after_step(answer, asked, waiting.user_name, started, now)
             .await

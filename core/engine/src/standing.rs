@@ -111,8 +111,10 @@ impl Engine {
             decision: decision::new(now),
             person: person.clone(),
         };
-        let asked = Asked::new(HookPoint::Directory, &lookup.decision, &lookup, about, now);
-        let answer = self.hooks().directory.lookup(lookup).await;
+        let hooks = self.hooks();
+        let hook = HookPoint::Directory;
+        let asked = Asked::new(&hooks, hook, &lookup.decision, &lookup, about, now);
+        let answer = hooks.directory.lookup(lookup).await;
         if matches!(&answer, Ok(Standing::Disabled(_) | Standing::Unknown)) {
             let decided = answer.clone().map(|standing| Decided {
                 opinions: vec![Opinion {

@@ -60,7 +60,9 @@ impl Engine {
             device: device_of_session(session)?,
             person: Some(person_of(session)?),
         };
+        let hooks = self.hooks();
         let asked = Asked::new(
+            &hooks,
             HookPoint::RaApproval,
             &question.decision,
             &question,
@@ -68,7 +70,6 @@ impl Engine {
             now,
         );
         let answers = inbox.answers();
-        let hooks = self.hooks();
         let answer = hooks.ra.answered(answers.clone()).decide(question).await;
         let asked_in = asked.id().to_owned();
         let record = self.record(asked, &answer);
