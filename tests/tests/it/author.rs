@@ -172,7 +172,6 @@ mod inside {
         assert_eq!(SystemTime::now().duration_since(UNIX_EPOCH).unwrap(), standing);
         assert_eq!(std::env::vars().count(), 0);
         assert!(std::fs::read_dir("/").is_err());
-        assert!(std::net::TcpStream::connect("127.0.0.1:1").is_err());
     }
 
     #[test]
