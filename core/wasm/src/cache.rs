@@ -136,11 +136,12 @@ impl Place {
                 return None;
             }
         };
-        let code = self.authentic(&kept);
-        let Some(component) = code.and_then(|code| deserialize(engine, code).ok()) else {
+        let Some(code) = self.authentic(&kept) else {
             tracing::warn!(file = %path.display(), "a compiled plugin is not as it was written and is compiled again");
             return None;
         };
+        // What does not fit into this engine's room is told when it is compiled.
+        let component = deserialize(engine, code).ok()?;
         self.touch(&path);
         Some(component)
     }

@@ -16,6 +16,7 @@ mod first_party;
 mod first_plugin;
 mod fleet;
 mod hooks;
+mod javascript;
 mod main_job;
 mod plugin;
 mod policy;

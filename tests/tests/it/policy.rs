@@ -328,7 +328,12 @@ fn components_are_looked_at_on_the_authors_desk() {
     };
     let (event, ra) = (of("event"), of("ra-approval"));
     let said = site.lanyard(&["plugin", "inspect", &event]).unwrap();
-    for part in ["sha256", "answers   event", "uses      log"] {
+    for part in [
+        "sha256",
+        "room      ordinary",
+        "answers   event",
+        "uses      log",
+    ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     let said = site.lanyard_json(&["plugin", "inspect", &ra]).unwrap();
