@@ -48,16 +48,15 @@ pub fn javascript() -> PathBuf {
     // Not beside its sources, where a build would leave its packages.
     let folder = target().join(NAME);
     let (packages, component) = (folder.join("node_modules"), folder.join("component.wasm"));
-    let failed = |error| panic!("{}: {error}", folder.display());
-    fs::create_dir_all(&folder).unwrap_or_else(failed);
+    fs::create_dir_all(&folder).unwrap_or_else(failed(&folder));
     // Another test process may be at it.
-    let elsewhere = File::create(folder.with_extension("lock")).unwrap_or_else(failed);
-    elsewhere.lock().unwrap_or_else(failed);
+    let elsewhere = File::create(folder.with_extension("lock")).unwrap_or_else(failed(&folder));
+    elsewhere.lock().unwrap_or_else(failed(&folder));
 
     let example = root().join("examples").join(NAME);
     let lock = "package-lock.json";
     let same_packages = fs::read(folder.join(lock)).ok() == fs::read(example.join(lock)).ok();
-    let changed = copy(&example, &folder).unwrap_or_else(failed);
+    let changed = copy(&example, &folder).unwrap_or_else(failed(&folder));
     if !same_packages || !packages.exists() {
         npm(&folder, &["ci", "--no-audit", "--no-fund"]);
     }
@@ -65,9 +64,14 @@ pub fn javascript() -> PathBuf {
         // Under its name only when it is whole: an interrupted build is no build.
         let _ = fs::remove_file(&component);
         npm(&folder, &["run", "build"]);
-        fs::rename(folder.join(format!("{NAME}.wasm")), &component).unwrap_or_else(failed);
+        fs::rename(folder.join(format!("{NAME}.wasm")), &component).unwrap_or_else(failed(&folder));
     }
     component
+}
+
+/// What to do when something in this folder does not work.
+fn failed<T>(folder: &Path) -> impl FnOnce(io::Error) -> T {
+    move |error| panic!("{}: {error}", folder.display())
 }
 
 fn npm(folder: &Path, arguments: &[&str]) {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -178,7 +179,11 @@ impl Place {
 
     /// Under another name first: a file of this name is always whole.
     fn write(&self, code: &[u8]) -> io::Result<()> {
-        let unfinished = self.folder.join(format!("{}.{}", self.name, process::id()));
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let (process, number) = (process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+        let unfinished = self
+            .folder
+            .join(format!("{}.{process}.{number}", self.name));
         let written = OpenOptions::new()
             .write(true)
             .create(true)
