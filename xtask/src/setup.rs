@@ -76,11 +76,23 @@ const SLAPD: Need = Need {
     is_there: || Path::new("/usr/sbin/slapd").exists(),
 };
 
+const NPM: Need = Need {
+    name: "Node.js from 18 on with `npm`",
+    why: "tests build the plugin that is written in JavaScript",
+    packages: &["nodejs", "npm"],
+    is_there: || {
+        let from_18 = "process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)";
+        succeeds(Command::new("node").args(["-e", from_18]))
+            && succeeds(Command::new("npm").arg("--version"))
+    },
+};
+
 /// What building and running takes.
 pub(crate) static TO_BUILD: [Need; 3] = [C_COMPILER, PERL, MAKE];
 
 /// What testing takes as well.
-pub(crate) static EVERYTHING: [Need; 6] = [C_COMPILER, PERL, MAKE, OPENSSL, STRONGSWAN_PKI, SLAPD];
+pub(crate) static EVERYTHING: [Need; 7] =
+    [C_COMPILER, PERL, MAKE, OPENSSL, STRONGSWAN_PKI, SLAPD, NPM];
 
 /// The Rust target that plugins are compiled for.
 const PLUGIN_TARGET: &str = "wasm32-wasip2";

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -136,11 +137,12 @@ impl Place {
                 return None;
             }
         };
-        let code = self.authentic(&kept);
-        let Some(component) = code.and_then(|code| deserialize(engine, code).ok()) else {
+        let Some(code) = self.authentic(&kept) else {
             tracing::warn!(file = %path.display(), "a compiled plugin is not as it was written and is compiled again");
             return None;
         };
+        // What does not fit into this engine's room is told when it is compiled.
+        let component = deserialize(engine, code).ok()?;
         self.touch(&path);
         Some(component)
     }
@@ -177,7 +179,11 @@ impl Place {
 
     /// Under another name first: a file of this name is always whole.
     fn write(&self, code: &[u8]) -> io::Result<()> {
-        let unfinished = self.folder.join(format!("{}.{}", self.name, process::id()));
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let (process, number) = (process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+        let unfinished = self
+            .folder
+            .join(format!("{}.{process}.{number}", self.name));
         let written = OpenOptions::new()
             .write(true)
             .create(true)

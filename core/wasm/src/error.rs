@@ -11,7 +11,9 @@ use crate::trust::RootsError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The file is larger than the host compiles.
-    #[error("the file has {size} bytes, and at most {limit} are compiled for its room")]
+    #[error(
+        "the file has {size} bytes, and at most {limit} are compiled for its room (`room = \"large\"` takes up to 32 MiB)"
+    )]
     TooLarge {
         /// Size of the file, in bytes.
         size: usize,

@@ -42,7 +42,7 @@ impl Room {
             Self::Large => Capacity {
                 instances: 8,
                 memory_bytes: 256 << 20,
-                // QuickJS has two memories; Python is some thirty modules, one for each of its libraries.
+                // Interpreters bring a memory of their own, and Python some thirty modules, one for each of its libraries.
                 memories: 4,
                 modules: 64,
                 tables: 16,

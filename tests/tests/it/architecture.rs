@@ -376,6 +376,49 @@ fn every_path_in_a_document_exists() {
     assert_none(&broken);
 }
 
+/// Fuel compares only under one version of the engine, so records name it: the version that is built in.
+#[test]
+fn records_name_the_engine_that_is_built_in() {
+    let metadata = metadata();
+    let mut packages = metadata.packages.iter();
+    let wasmtime = packages.find(|package| package.name == "wasmtime").unwrap();
+    assert_eq!(
+        lanyard_wasm::ENGINE,
+        format!("wasmtime {}", wasmtime.version)
+    );
+}
+
+/// A list of what is tested is worth as much as the tests that it names.
+#[test]
+fn every_hostile_plugin_has_its_test() {
+    let page = fs::read_to_string(root().join("docs/hostile-plugins.md")).unwrap();
+    let sources: String = sources()
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let rows = page.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let named = rows.flat_map(|row| {
+        let tests = row
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .unwrap_or_default();
+        tests
+            .split(", ")
+            .map(|test| test.trim_matches('`').to_owned())
+    });
+    let named: Vec<String> = named.collect();
+    assert!(named.len() > 30, "the table is read: {named:?}");
+    let gone = named
+        .iter()
+        .filter(|test| !sources.contains(&format!("fn {test}()")));
+    assert_none(
+        &gone
+            .map(|test| format!("no test is called {test}"))
+            .collect::<Vec<_>>(),
+    );
+}
+
 fn assert_none(broken: &[String]) {
     assert!(broken.is_empty(), "\n  {}\n", broken.join("\n  "));
 }

@@ -17,6 +17,7 @@ mod first_party;
 mod first_plugin;
 mod fleet;
 mod hooks;
+mod javascript;
 mod main_job;
 mod plugin;
 mod policy;

@@ -305,7 +305,10 @@ impl Policies {
                 None => {
                     let component = stored.into_owned().component;
                     let loaded = self.0.rooms.load(binding.room, component).await;
-                    loaded.map_err(|error| not_bound(binding, error))?
+                    let plugin = loaded.map_err(|error| not_bound(binding, error))?;
+                    let (file, cached) = (binding.plugin.as_str(), plugin.was_cached());
+                    tracing::info!(file, sha256 = digest, cached, "plugin loaded");
+                    plugin
                 }
             };
             let hook = plugin.bind_at(binding.hook, binding.terms()).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::fixture::{assembled, begin, host};
 use lanyard_policy::Capability;
-use lanyard_wasm::{Cache, CacheError, Grants, LoadError, Plugin, PluginHost, Terms};
+use lanyard_wasm::{Cache, CacheError, Grants, LoadError, Plugin, PluginHost, Room, Rooms, Terms};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -82,6 +82,19 @@ async fn a_cached_plugin_is_checked_like_any() {
             reason: None
         }
     );
+}
+
+#[tokio::test]
+async fn what_was_kept_for_the_large_room_does_not_fit_the_ordinary_one() {
+    let shelf = Shelf::new();
+    let component = wat::parse_str(crate::room::TWO_MEMORIES).unwrap();
+    for was_cached in [false, true] {
+        let rooms = Rooms::from(shelf.host(1));
+        let refusal = rooms.load(Room::Ordinary, component.clone()).await.err();
+        assert!(matches!(refusal, Some(LoadError::NoRoom { .. })));
+        let large = rooms.load(Room::Large, component.clone()).await.unwrap();
+        assert_eq!(large.was_cached(), was_cached);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::fixture::assembled;
 use lanyard_wasm::{LoadError, Room, Rooms, Terms};
 
 /// What an interpreter has: a memory for itself and one for what it runs.
-const TWO_MEMORIES: &str = "(component (core module $m (memory 1)) \
+pub(crate) const TWO_MEMORIES: &str = "(component (core module $m (memory 1)) \
     (core instance (instantiate $m)) (core instance (instantiate $m)))";
 
 #[tokio::test]
