@@ -121,13 +121,16 @@ async fn host_calls_are_counted() {
             limit: 1_000
         }
     );
-    assert_eq!(
-        failure("verify_flood").await,
-        HookFailure::HostCallLimit {
-            what: "secret-verify".to_owned(),
-            limit: 4
-        }
-    );
+    for plugin in ["verify_flood", "equals_flood"] {
+        assert_eq!(
+            failure(plugin).await,
+            HookFailure::HostCallLimit {
+                what: "secret-verify".to_owned(),
+                limit: 4
+            },
+            "{plugin}"
+        );
+    }
 }
 
 #[tokio::test]
