@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::openssl::openssl;
+use crate::openssl::make_certificates;
 use crate::site::free_address;
 
 /// What everything is below.
@@ -85,18 +85,7 @@ impl Slapd {
         let written = CONFIGURATION.replace('@', &at.display().to_string());
         fs::write(at.join("slapd.conf"), written).expect("written");
         fs::write(at.join("persons.ldif"), persons()).expect("written");
-        let loaded = Command::new("/usr/sbin/slapadd")
-            .arg("-f")
-            .arg(at.join("slapd.conf"))
-            .arg("-l")
-            .arg(at.join("persons.ldif"))
-            .output()
-            .unwrap_or_else(|error| panic!("slapadd cannot be run (package slapd): {error}"));
-        assert!(
-            loaded.status.success(),
-            "slapadd: {}",
-            String::from_utf8_lossy(&loaded.stderr)
-        );
+        offline("slapadd", at, "persons.ldif");
         let (ldap, ldaps) = (port(), port());
         let process = launch(at, ldap, ldaps);
         Self {
@@ -137,6 +126,21 @@ impl Slapd {
         self.process.wait().expect("it ends");
     }
 
+    /// Disables a person's account, as an administrator would. It is stopped for that, and started again.
+    ///
+    /// # Panics
+    /// If the person is not there, or slapd does not stop or start.
+    pub fn disable(&mut self, uid: &str) {
+        self.stop();
+        let at = self.folder.path();
+        let change = format!(
+            "dn: uid={uid},ou=people,{BASE}\nchangetype: modify\nreplace: employeeType\nemployeeType: disabled\n"
+        );
+        fs::write(at.join("change.ldif"), change).expect("written");
+        offline("slapmodify", at, "change.ldif");
+        self.restart();
+    }
+
     /// Starts it again, on the same ports and with the same persons.
     ///
     /// # Panics
@@ -164,51 +168,20 @@ fn persons() -> String {
     format!("{PERSONS}{}", entries.concat())
 }
 
-fn make_certificates(at: &Path) {
-    let path = |name: &str| at.join(name).display().to_string();
-    let new_key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"];
-    let authority = [
-        ["-subj", "/CN=Directory CA"],
-        ["-addext", "keyUsage=critical,keyCertSign,cRLSign"],
-    ];
-    let run = |arguments: Vec<String>| {
-        openssl(arguments, &[]).unwrap_or_else(|error| panic!("openssl: {error}"));
-    };
-    let words =
-        |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
-    let mut ca = words(&["req", "-x509"]);
-    ca.extend(words(&new_key));
-    ca.extend(words(authority.as_flattened()));
-    ca.extend([
-        "-keyout".into(),
-        path("ca.key"),
-        "-out".into(),
-        path("ca.pem"),
-    ]);
-    run(ca);
-    let mut server = words(&["req", "-x509"]);
-    server.extend(words(&new_key));
-    server.extend(words(&[
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-    ]));
-    server.extend([
-        "-CA".into(),
-        path("ca.pem"),
-        "-CAkey".into(),
-        path("ca.key"),
-    ]);
-    server.extend([
-        "-keyout".into(),
-        path("server.key"),
-        "-out".into(),
-        path("server.pem"),
-    ]);
-    run(server);
+/// Runs one of slapd's own tools on the database of a server that does not run.
+fn offline(tool: &str, at: &Path, ldif: &str) {
+    let done = Command::new(Path::new("/usr/sbin").join(tool))
+        .arg("-f")
+        .arg(at.join("slapd.conf"))
+        .arg("-l")
+        .arg(at.join(ldif))
+        .output()
+        .unwrap_or_else(|error| panic!("{tool} cannot be run (package slapd): {error}"));
+    assert!(
+        done.status.success(),
+        "{tool}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 fn port() -> u16 {

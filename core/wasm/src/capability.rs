@@ -5,7 +5,7 @@ mod ldap;
 
 use std::sync::Arc;
 
-use lanyard_policy::{Capability, HookFailure};
+use lanyard_policy::{Capability, HookFailure, Secret};
 use wasmtime::component::Resource;
 
 use crate::bindings::capabilities::lanyard::policy::log::Level;
@@ -52,6 +52,22 @@ impl secrets::HostSecret for CallState {
                 verification.run(&secret)
             });
             Ok(verified.await?)
+        })
+        .await
+    }
+
+    async fn equals(
+        &mut self,
+        handle: Resource<HeldSecret>,
+        text: String,
+    ) -> wasmtime::Result<bool> {
+        self.count_host_call()?;
+        self.grants().capability(Capability::Secrets)?;
+        self.count_verification()?;
+        let secret = self.table.get(&handle)?.0.clone();
+        let arguments = (handle.rep(), text.clone());
+        self.taped("secret.equals", &arguments, async move {
+            Ok(secret == Secret::new(text))
         })
         .await
     }

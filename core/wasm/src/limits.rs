@@ -20,7 +20,7 @@ pub struct Limits {
     pub table_elements: usize,
     /// Calls of Lanyard's own capabilities. WASI calls are bounded by fuel and deadline. Default 1,000.
     pub host_calls: u64,
-    /// Uses of `secret.verify`. Each costs a deliberate 20 ms or more of computing. Default 4.
+    /// Uses of `secret.verify`, each of which costs a deliberate 20 ms or more of computing, and of `secret.equals`. Default 4.
     pub verifications: u64,
     /// Bytes that a single host call, or the answer, may carry out of the plugin. Default 1 MiB.
     pub copied_bytes: usize,

@@ -24,6 +24,13 @@ impl Secret {
         self.text.clone()
     }
 
+    /// Whether the secret says this: whether what came back is what was handed out. Few questions are answered in one decision, the
+    /// uses of [`verify`](Self::verify) included.
+    #[must_use]
+    pub fn equals(&self, text: &str) -> bool {
+        self.text == text
+    }
+
     /// Whether this is the secret that a PHC string of Argon2id was made from: `$argon2id$v=19$m=19456,t=2,p=1$…$…`. The host ends
     /// the whole call if the hash is malformed or too cheap.
     ///

@@ -8,6 +8,7 @@ use lanyard_tests::{
     site::Site,
     slapd::{BASE, PASSWORD, SERVICE_DN, SERVICE_PASSWORD, Slapd},
 };
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
 
 use crate::browser::{Browser, is_page};
@@ -34,10 +35,11 @@ plugin = "challenge-approval.wasm"
 hook = "event"
 name = "rules"
 plugin = "command-rules.wasm"
-commands = { allow = ["DeviceInformation"] }
+commands = { allow = ["DeviceInformation"], destructive = ["DeviceLock"] }
 [binding.settings]
 rules = [
     { name = "welcome", when = { event = "enrolled" }, then = [{ command = "DeviceInformation", queries = ["DeviceName", "OSVersion"] }] },
+    { name = "lock-leavers", when = { event = "person-disabled" }, then = [{ command = "DeviceLock", message = "Please call the service desk." }] },
 ]
 "#;
 
@@ -45,7 +47,9 @@ fn running(slapd: &Slapd) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
     let data = site.data();
     fs::write(data.join("corp-ca.pem"), slapd.ca()).unwrap();
-    let password = site.password_file(SERVICE_PASSWORD).unwrap();
+    // A file of its own, because the next password is written to the same place.
+    let password = data.join("corp.password");
+    fs::rename(site.password_file(SERVICE_PASSWORD).unwrap(), &password).unwrap();
     let toml = data.join("lanyard.toml");
     let configured = fs::read_to_string(&toml).unwrap();
     let directory = format!(
@@ -65,6 +69,26 @@ fn running(slapd: &Slapd) -> Site {
     let policy = policy.display().to_string();
     site.lanyard(&["policy", "apply", &policy]).unwrap();
     site
+}
+
+/// The one device, once the person's enrollment is through.
+fn enrolled(site: &Site) -> String {
+    wait_until("the enrollment", || {
+        let devices = site.lanyard_json(&["device", "list"]).ok()?;
+        let device = &devices[0];
+        (device["state"] == "enrolled").then(|| device["id"].as_str().map(str::to_owned))?
+    })
+    .unwrap()
+}
+
+/// Lets a day pass for a server that does not run: whoever was looked up already is to be looked up again.
+async fn a_day_passes(site: &Site) {
+    let file = site.data().join("lanyard.db");
+    let url = format!("sqlite://{}?mode=rw", file.display());
+    let database = Database::connect(url).await.unwrap();
+    let statement = "UPDATE person_standing SET due_at = 0";
+    database.execute_unprepared(statement).await.unwrap();
+    database.close().await.unwrap();
 }
 
 fn decision(site: &Site, hook: &str) -> Value {
@@ -139,4 +163,41 @@ async fn who_may_not_is_told_apart_from_a_directory_that_is_away() {
     slapd.stop();
     let away = browser.sign_in("ada", PASSWORD).await;
     assert_eq!(away.status, 503, "try again, and never: wrong password");
+}
+
+#[tokio::test]
+async fn a_person_disabled_in_slapd_is_noticed_and_locked_and_enrolls_no_more() {
+    let mut slapd = Slapd::start();
+    let mut site = running(&slapd);
+    let password = site.password_file(PASSWORD).unwrap();
+    let _device = site.start_device_of("ada", &password, &[]).unwrap();
+    let udid = enrolled(&site);
+    assert!(!site.device_state(&udid).unwrap().locked);
+
+    site.kill_server();
+    slapd.disable("ada");
+    a_day_passes(&site).await;
+    // Persons whose turn has come are looked up as soon as the server runs.
+    site.start_server().unwrap();
+    wait_until("the lock", || {
+        site.device_state(&udid).ok()?.locked.then_some(())
+    })
+    .unwrap();
+    let shown = site.device(&udid).unwrap();
+    let mut commands = shown["commands"].as_array().unwrap().iter();
+    let lock = commands.find(|command| command["request_type"] == "DeviceLock");
+    assert_eq!(lock.unwrap()["origin"], "rules", "{shown}");
+    let noticed = decision(&site, "directory");
+    assert!(
+        noticed["outcome"].to_string().contains("account-disabled"),
+        "{noticed}"
+    );
+
+    let browser = Browser::open(&site).await;
+    let refused = browser.sign_in("ada", PASSWORD).await;
+    is_page(&refused, 403, "User name or password is wrong.");
+    let mut another = site.start_device_of("ada", &password, &[]).unwrap();
+    assert!(!another.wait().unwrap().success(), "{}", another.said());
+    let devices = site.lanyard_json(&["device", "list"]).unwrap();
+    assert_eq!(devices.as_array().unwrap().len(), 1, "{devices}");
 }

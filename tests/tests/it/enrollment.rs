@@ -2,7 +2,7 @@
 //!
 //! The server and the simulated APNs are processes; devices are stepped through by hand in the test's own process.
 
-mod stage;
+pub(crate) mod stage;
 
 mod again;
 mod altered;

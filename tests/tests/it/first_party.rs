@@ -226,6 +226,27 @@ fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
             ],
         ),
         (
+            "http-directory",
+            &[
+                r#"{"person":{"id":"/id"}}"#,
+                r#"{"sign_in":{"url":"https://x","body":{"u":"{user}"}},"person":{"id":"id"}}"#,
+                r#"{"sign_in":{"url":"https://x","body":{"u":"{user}"}},"person":{"id":"/id"},"rejected":[{}]}"#,
+                r#"{"sign_in":{"url":"https://x","body":{"u":"{user}"}},"person":{"id":"/id"},"rejected":[{"status":500}]}"#,
+                r#"{"sign_in":{"url":"https://x","body":{"u":"{user}"}},"person":{"id":"/id"},"allowed_groups":["staff"]}"#,
+                r#"{"sign_in":{"url":"https://x","body":{"u":"{user}"}},"person":{"id":"/id"},"lookup":{"url":"https://x"}}"#,
+            ],
+        ),
+        (
+            "oidc-directory",
+            &[
+                r#"{"issuer":"https://id.example"}"#,
+                r#"{"issuer":"http://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback"}"#,
+                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/callback"}"#,
+                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback","scopes":["email"]}"#,
+                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback","allowed_groups":["staff"]}"#,
+            ],
+        ),
+        (
             "ldap-directory",
             &[
                 r#"{}"#,

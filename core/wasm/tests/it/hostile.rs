@@ -160,6 +160,7 @@ async fn host_calls_and_handles_are_counted() {
     for (plugin, what, limit) in [
         ("log_flood", "host-calls", 1_000),
         ("verify_flood", "secret-verify", 4),
+        ("equals_flood", "secret-verify", 4),
         ("handle_flood", "handles", 256),
     ] {
         let what = what.to_owned();

@@ -30,6 +30,8 @@
     (export "secret" (type $secret (sub resource)))
     (export "[method]secret.verify"
       (func (param "self" (borrow $secret)) (param "phc" string) (result bool)))
+    (export "[method]secret.equals"
+      (func (param "self" (borrow $secret)) (param "text" string) (result bool)))
   ))
   (type $random-type (instance
     (export "get-random-u64" (func (result u64)))
@@ -110,9 +112,11 @@
     (alias core export $allocator "realloc" (core func $realloc))
     (alias export $log "write" (func $log-write))
     (alias export $secrets "[method]secret.verify" (func $secret-verify))
+    (alias export $secrets "[method]secret.equals" (func $secret-equals))
     (alias export $random "get-random-u64" (func $get-random-u64))
     (core func $write (canon lower (func $log-write) (memory $memory)))
     (core func $verify (canon lower (func $secret-verify) (memory $memory)))
+    (core func $equals (canon lower (func $secret-equals) (memory $memory)))
     (core func $random (canon lower (func $get-random-u64)))
     (core func $drop (canon resource.drop $secret))
     (alias export $clock "subscribe-duration" (func $subscribe-duration))
@@ -123,6 +127,7 @@
     (core module $plugin
       (import "host" "write" (func $write (param i32 i32 i32)))
       (import "host" "verify" (func $verify (param i32 i32 i32) (result i32)))
+      (import "host" "equals" (func $equals (param i32 i32 i32) (result i32)))
       (import "host" "random" (func $random (result i64)))
       (import "host" "drop" (func $drop (param i32)))
       (import "host" "timer" (func $timer (param i64) (result i32)))
@@ -155,6 +160,7 @@
       (with "host" (instance
         (export "write" (func $write))
         (export "verify" (func $verify))
+        (export "equals" (func $equals))
         (export "random" (func $random))
         (export "drop" (func $drop))
         (export "timer" (func $timer))

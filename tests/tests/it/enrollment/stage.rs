@@ -17,7 +17,7 @@ use lanyard_mdm::{
     document::Limits,
     ota::{DeviceAttributes, ProfileService},
     profile::ScepPayload,
-    signature,
+    signature, signed,
 };
 use lanyard_tests::site::{Site, USER};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -28,8 +28,8 @@ const RESTLESS_TABLES: [&str; 1] = ["push_outbox"];
 
 const PASSWORD: &str = "a password for tests";
 
-pub(super) struct Stage {
-    pub(super) site: Site,
+pub(crate) struct Stage {
+    pub(crate) site: Site,
     pub(super) credentials: Credentials,
     courier: Courier,
 }
@@ -51,6 +51,11 @@ impl Stage {
         site.start_apns().unwrap();
         site.start_server().unwrap();
         site.add_user(PASSWORD).unwrap();
+        Self::of(site)
+    }
+
+    /// Of an installation that runs.
+    pub(crate) fn of(site: Site) -> Self {
         let apns = site.apns().unwrap();
         let ca = fs::read(&apns.ca).unwrap();
         Self {
@@ -159,8 +164,8 @@ async fn column(database: &DatabaseConnection, query: &str) -> Vec<String> {
 }
 
 /// A device on its way, with what it has got so far.
-pub(super) struct Journey {
-    pub(super) device: Device,
+pub(crate) struct Journey {
+    pub(crate) device: Device,
     reached: Option<Phase>,
     service: Option<ProfileService>,
     interim_scep: Option<ScepPayload>,
@@ -186,8 +191,19 @@ impl Journey {
         }
     }
 
+    /// Of a device whose person was given this document on the enrollment page.
+    pub(crate) fn signed_in(device: Device, document: &[u8]) -> Self {
+        let opened = signed::open(document).unwrap();
+        let service = ProfileService::parse(&opened.content, Limits::default()).unwrap();
+        Self {
+            reached: Some(Phase::SignIn),
+            service: Some(service),
+            ..Self::of(device)
+        }
+    }
+
     /// Goes on until it has come so far.
-    pub(super) async fn reach(&mut self, stage: &Stage, phase: Phase) {
+    pub(crate) async fn reach(&mut self, stage: &Stage, phase: Phase) {
         while self.reached < Some(phase) {
             self.reached = Some(self.step(stage).await);
         }
