@@ -248,24 +248,10 @@ mod tests {
     fn another_engine_has_another_place() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(&folder.path().join("cache"), Zeroizing::new([1; 32])).unwrap();
-        let name = |configure: fn(&mut Config)| {
-            let mut config = Config::new();
-            configure(&mut config);
-            cache.place(&Engine::new(&config).unwrap(), "00").name
-        };
-        let plain = name(|_| {});
-        assert_eq!(plain, name(|_| {}));
-        assert_ne!(
-            plain,
-            name(|config| {
-                config.consume_fuel(true);
-            })
-        );
-        assert_ne!(
-            plain,
-            name(|config| {
-                config.wasm_relaxed_simd(false);
-            })
-        );
+        let name = |config: &Config| cache.place(&Engine::new(config).unwrap(), "00").name;
+        let plain = name(&Config::new());
+        assert_eq!(plain, name(&Config::new()));
+        assert_ne!(plain, name(Config::new().consume_fuel(true)));
+        assert_ne!(plain, name(Config::new().wasm_relaxed_simd(false)));
     }
 }

@@ -10,6 +10,7 @@ use crate::browser::{Browser, is_page};
 #[tokio::test]
 async fn a_person_of_a_plugin_in_javascript_signs_in() {
     let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user("correct horse battery").unwrap();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/javascript-directory");
