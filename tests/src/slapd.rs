@@ -81,11 +81,10 @@ impl Slapd {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path();
         make_certificates(at);
-        fs::create_dir(at.join("data")).expect("a folder");
         let written = CONFIGURATION.replace('@', &at.display().to_string());
         fs::write(at.join("slapd.conf"), written).expect("written");
         fs::write(at.join("persons.ldif"), persons()).expect("written");
-        offline("slapadd", at, "persons.ldif");
+        load(at);
         let (ldap, ldaps) = (port(), port());
         let process = launch(at, ldap, ldaps);
         Self {
@@ -126,18 +125,24 @@ impl Slapd {
         self.process.wait().expect("it ends");
     }
 
-    /// Disables a person's account, as an administrator would. It is stopped for that, and started again.
+    /// Disables a person's account. It is stopped for that, and started again with all that it knew.
     ///
     /// # Panics
     /// If the person is not there, or slapd does not stop or start.
     pub fn disable(&mut self, uid: &str) {
         self.stop();
         let at = self.folder.path();
-        let change = format!(
-            "dn: uid={uid},ou=people,{BASE}\nchangetype: modify\nreplace: employeeType\nemployeeType: disabled\n"
-        );
-        fs::write(at.join("change.ldif"), change).expect("written");
-        offline("slapmodify", at, "change.ldif");
+        // slapmodify would give the entry another entryUUID, and make another person of it.
+        let written = offline(at, "slapcat", &[]);
+        let (before, rest) = written
+            .split_once(&format!("dn: uid={uid},"))
+            .expect("the person is there");
+        let rest = rest.replacen("employeeType: active", "employeeType: disabled", 1);
+        let changed = format!("{before}dn: uid={uid},{rest}");
+        assert_ne!(changed, written, "{uid} was not active");
+        fs::write(at.join("persons.ldif"), changed).expect("written");
+        fs::remove_dir_all(at.join("data")).expect("it is stopped");
+        load(at);
         self.restart();
     }
 
@@ -168,13 +173,19 @@ fn persons() -> String {
     format!("{PERSONS}{}", entries.concat())
 }
 
-/// Runs one of slapd's own tools on the database of a server that does not run.
-fn offline(tool: &str, at: &Path, ldif: &str) {
+/// Fills a new database.
+fn load(at: &Path) {
+    fs::create_dir(at.join("data")).expect("a folder");
+    let persons = at.join("persons.ldif").display().to_string();
+    offline(at, "slapadd", &["-l", &persons]);
+}
+
+/// Runs one of slapd's own tools on the database of a server that does not run; what it prints.
+fn offline(at: &Path, tool: &str, arguments: &[&str]) -> String {
     let done = Command::new(Path::new("/usr/sbin").join(tool))
         .arg("-f")
         .arg(at.join("slapd.conf"))
-        .arg("-l")
-        .arg(at.join(ldif))
+        .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("{tool} cannot be run (package slapd): {error}"));
     assert!(
@@ -182,6 +193,7 @@ fn offline(tool: &str, at: &Path, ldif: &str) {
         "{tool}: {}",
         String::from_utf8_lossy(&done.stderr)
     );
+    String::from_utf8(done.stdout).expect("LDIF is text")
 }
 
 fn port() -> u16 {
