@@ -17,9 +17,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use zeroize::Zeroizing;
 
-/// Files that are kept; the one that was not used for longest goes first, and with it what other engines left behind. A
-/// plugin of ordinary size takes a few hundred kilobytes.
+/// Files that are kept; the one that was not used for longest goes first, and with it what other engines left behind.
 const FILES: usize = 64;
+/// What they may have together, in bytes: a plugin of ordinary size takes a few hundred kilobytes, one with an interpreter fifty
+/// megabytes.
+const BYTES: u64 = 512 << 20;
 /// The tag before the code, in bytes.
 const TAG: usize = 32;
 
@@ -213,17 +215,21 @@ impl Place {
         }
     }
 
-    /// Removes what was not used for longest, beyond so many files.
+    /// Removes what was not used for longest, beyond so many files and bytes.
     fn tidy(&self) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            files.push((entry.metadata()?.modified()?, entry.path()));
+            let metadata = entry.metadata()?;
+            files.push((metadata.modified()?, entry.path(), metadata.len()));
         }
         files.sort_unstable();
-        let surplus = files.len().saturating_sub(FILES);
-        for (_, path) in files.drain(..surplus) {
-            fs::remove_file(path)?;
+        let mut bytes = 0_u64;
+        for (at, (_, path, length)) in files.iter().rev().enumerate() {
+            bytes = bytes.saturating_add(*length);
+            if at >= FILES || bytes > BYTES {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }
