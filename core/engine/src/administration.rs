@@ -7,8 +7,8 @@ use lanyard_mdm::{
 };
 use lanyard_policy::{Attestation, CommandRequest, HookPoint, Occurrence};
 use lanyard_store::{
-    CancelOutcome, CheckOutOutcome, CommandSummary, EnqueueOutcome, Enrollment, NewCommand,
-    ScheduleOutcome, StoreError,
+    CancelOutcome, CheckOutOutcome, CommandSummary, DecisionRecord, EnqueueOutcome, Enrollment,
+    NewCommand, ScheduleOutcome, Store, StoreError,
 };
 use plist::Dictionary;
 use uuid::Uuid;
@@ -148,7 +148,7 @@ impl Engine {
         let store = self.noting(released, now)?;
         match store.check_out(device, None, now).await? {
             CheckOutOutcome::CheckedOut | CheckOutOutcome::AlreadyCheckedOut => {
-                self.0.outbox.notify_one();
+                self.0.events.notify_one();
                 tracing::info!(enrollment = device, "released by an operator");
                 Ok(())
             }
@@ -211,7 +211,7 @@ impl Engine {
         };
         let uuid = Uuid::new_v4();
         match self
-            .enqueue(device, uuid, &command, Origin::Operator)
+            .enqueue(self.store(), device, uuid, &command, Origin::Operator)
             .await?
         {
             EnqueueOutcome::Queued { .. } => Ok(Sent {
@@ -230,12 +230,13 @@ impl Engine {
     }
 
     /// Queues a command that a hook wants, checked as if an operator had sent it. Its CommandUUID goes by binding,
-    /// enrollment and dedupe key, so that the same wish is the same command.
+    /// enrollment and dedupe key, so that the same wish is the same command. The record of the decision is written with it.
     pub(crate) async fn issue_command(
         &self,
         enrollment: &str,
         by: (HookPoint, &str),
         decision: &str,
+        record: Option<DecisionRecord>,
         wanted: &CommandRequest,
     ) -> Result<Issued, CommandRefused> {
         let request = document::read(wanted.command_plist.as_bytes(), Limits::default())
@@ -267,7 +268,11 @@ impl Engine {
         hooks.ceilings.count(by, exchanges.issued(enrollment))?;
         exchanges.issue(enrollment);
         let origin = Origin::Plugin { binding, decision };
-        match self.enqueue(enrollment, uuid, &command, origin).await? {
+        let store = self.carrying(record);
+        match self
+            .enqueue(&store, enrollment, uuid, &command, origin)
+            .await?
+        {
             EnqueueOutcome::UuidTaken => Ok(Issued::Before),
             EnqueueOutcome::Queued { .. } => Ok(Issued::Queued(uuid.to_string())),
             EnqueueOutcome::UnknownEnrollment => {
@@ -279,6 +284,7 @@ impl Engine {
 
     async fn enqueue(
         &self,
+        store: &Store,
         enrollment: &str,
         uuid: Uuid,
         command: &Command,
@@ -302,7 +308,7 @@ impl Engine {
             bypass: matches!(origin, Origin::Operator)
                 && BYPASS_SELECTION.contains(&command.request_type()),
         };
-        let outcome = self.store().enqueue(new, self.now()).await?;
+        let outcome = store.enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {
             let request_type = command.request_type();
             tracing::info!(enrollment, command = %uuid, request_type, origin = by, decision, "command queued");

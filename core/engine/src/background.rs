@@ -22,10 +22,11 @@ const DECISIONS_KEPT: Duration = Duration::from_hours(90 * 24);
 impl Engine {
     /// Does all of it until `stop` is ready. Run one of it. A database that is away is tried again at the next tick.
     pub async fn work_until(&self, stop: impl Future<Output = ()>) {
-        // Beside the rest: a directory that is slow to answer must not hold up a push.
+        // Beside the rest: a plugin that is slow to answer must not hold up a push.
         tokio::select! {
             () = self.deliver_until(stop) => {}
             () = self.keep_looking_up_persons() => {}
+            () = self.keep_telling_events() => {}
         }
     }
 
@@ -36,12 +37,21 @@ impl Engine {
         }
     }
 
+    async fn keep_telling_events(&self) {
+        loop {
+            complain("ticks cannot be told", self.tell_ticks().await);
+            complain("events cannot be delivered", self.deliver_events().await);
+            tokio::select! {
+                () = self.0.events.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
     async fn deliver_until(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
         loop {
-            complain("ticks cannot be told", self.tell_ticks().await);
-            complain("events cannot be delivered", self.deliver_events().await);
             complain(
                 "the push outbox cannot be worked through",
                 self.push_due().await,

@@ -191,6 +191,7 @@ impl Engine {
             outcome @ (TokenUpdateOutcome::First | TokenUpdateOutcome::Refreshed) => {
                 tracing::info!(enrollment = %id, ?outcome, "TokenUpdate");
                 self.0.outbox.notify_one();
+                self.0.events.notify_one();
                 Ok(())
             }
         }

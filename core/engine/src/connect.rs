@@ -305,10 +305,6 @@ impl Engine {
         );
         let answer = hooks.selection.select(question).await;
         let record = self.record(asked, &answer);
-        if !matches!(&answer, Ok(decided) if !matches!(decided.verdict, SelectionVerdict::Issue(_)))
-        {
-            self.keep_record(record).await?;
-        }
         let decided = match answer {
             Ok(decided) => decided,
             Err(failure) => {
@@ -318,6 +314,7 @@ impl Engine {
                     error = chain(&failure),
                     "command-selection failed; queue order goes on"
                 );
+                self.keep_some(record).await?;
                 return Ok(Selected::QueueOrder);
             }
         };
@@ -331,13 +328,9 @@ impl Engine {
                 Ok(Selected::Nothing)
             }
             SelectionVerdict::Issue(request) => {
+                let by = (HookPoint::CommandSelection, binding.as_str());
                 match self
-                    .issue_command(
-                        id,
-                        (HookPoint::CommandSelection, &binding),
-                        &decision,
-                        &request,
-                    )
+                    .issue_command(id, by, &decision, record.clone(), &request)
                     .await
                 {
                     Ok(Issued::Queued(uuid)) => Ok(Selected::This(uuid)),
@@ -350,6 +343,7 @@ impl Engine {
                             error = chain(&error),
                             "command-selection issued what cannot be sent; queue order goes on"
                         );
+                        self.keep_some(record).await?;
                         Ok(Selected::QueueOrder)
                     }
                 }

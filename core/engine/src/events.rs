@@ -1,6 +1,9 @@
 //! The event hook: what happened is put into the outbox with what happened, and told to every binding from there.
 
-use std::time::SystemTime;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use lanyard_policy::{
     Decided, DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
@@ -8,6 +11,7 @@ use lanyard_policy::{
 };
 use lanyard_push::schedule;
 use lanyard_store::{DueEvent, Enrollment, NewEvent, Store, StoreError};
+use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +24,8 @@ use crate::{
 
 /// Events that one look at the outbox takes.
 const BATCH: u64 = 100;
+/// How long one binding is told events, before the others get their next ones.
+const ROUND: Duration = Duration::from_secs(5);
 /// Deliveries after which an event is given up, and kept for the operator to see.
 const ATTEMPTS: i32 = 8;
 
@@ -77,9 +83,38 @@ impl Engine {
         Ok((device, person))
     }
 
-    /// Tells every event that is due.
+    /// Tells the events that are due, to each binding its own: one that is slow holds up itself.
     pub(crate) async fn deliver_events(&self) -> Result<(), StoreError> {
+        let mut of_bindings = BTreeMap::<String, Vec<DueEvent>>::new();
         for due in self.store().due_events(self.now(), BATCH).await? {
+            of_bindings
+                .entry(due.binding.clone())
+                .or_default()
+                .push(due);
+        }
+        let mut told = JoinSet::new();
+        for due in of_bindings.into_values() {
+            let engine = self.clone();
+            told.spawn(async move { engine.tell_in_order(due).await });
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = told.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => outcome = Err(error),
+                Err(error) => tracing::error!(%error, "the telling of events ended"),
+            }
+        }
+        outcome
+    }
+
+    /// What is not told in a round's time is due in the next one.
+    async fn tell_in_order(&self, events: Vec<DueEvent>) -> Result<(), StoreError> {
+        let until = Instant::now() + ROUND;
+        for due in events {
+            if Instant::now() >= until {
+                break;
+            }
             match self.deliver_event(&due).await {
                 Ok(commands) => {
                     self.issue_all(&due, commands).await;
@@ -167,6 +202,7 @@ impl Engine {
                     &enrollment,
                     (HookPoint::Event, binding),
                     &decision_of(due),
+                    None,
                     &request,
                 )
                 .await

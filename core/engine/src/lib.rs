@@ -94,8 +94,10 @@ struct State {
     /// Places for asking those on trial.
     shadows: Arc<Semaphore>,
     clock: Clock,
-    /// Rung when the outbox has something new.
+    /// Rung when the outbox of pushes has something new.
     outbox: Notify,
+    /// Rung when that of events has.
+    events: Notify,
     binary_plists: AtomicU64,
 }
 
@@ -126,6 +128,7 @@ impl Engine {
             shadows: Arc::new(Semaphore::new(records::TRIALS)),
             clock,
             outbox: Notify::new(),
+            events: Notify::new(),
             binary_plists: AtomicU64::new(0),
         })))
     }

@@ -183,6 +183,15 @@ impl Engine {
         }
     }
 
+    /// Keeps a record of what changes nothing and comes as often as a device likes: so many, and then none for a while.
+    pub(crate) async fn keep_some(&self, record: Option<DecisionRecord>) -> Result<(), StoreError> {
+        if self.0.throttle.admit_record() {
+            self.keep_record(record).await
+        } else {
+            Ok(())
+        }
+    }
+
     /// Decisions, latest first.
     ///
     /// # Errors

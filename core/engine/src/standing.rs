@@ -164,7 +164,7 @@ impl Engine {
                     person,
                     "a person with devices may not act any more"
                 );
-                self.0.outbox.notify_one();
+                self.0.events.notify_one();
             }
         }
         Ok(())

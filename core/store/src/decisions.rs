@@ -58,7 +58,8 @@ pub struct DecisionFilter<'a> {
 }
 
 impl Store {
-    /// The same store, whose next use case writes this record in its own transaction: [`Store::issue`], [`Store::identify_session`].
+    /// The same store, whose next use case writes this record in its own transaction: [`Store::issue`], [`Store::identify_session`],
+    /// [`Store::enqueue`].
     #[must_use]
     pub fn recording(&self, record: DecisionRecord) -> Self {
         let mut store = self.clone();

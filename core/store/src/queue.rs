@@ -86,7 +86,8 @@ pub struct PendingWork {
 }
 
 impl Store {
-    /// Queues a command and schedules the push that makes the device fetch it, in one transaction.
+    /// Queues a command and schedules the push that makes the device fetch it, in one transaction, which also writes the
+    /// [record](Store::recording) of the decision that it came of.
     ///
     /// # Errors
     ///
@@ -132,6 +133,7 @@ impl Store {
         if state == EnrollmentState::Enrolled {
             outbox::request(&tx, new.enrollment_id, now).await?;
         }
+        self.write_record(&tx).await?;
         tx.commit().await?;
         Ok(EnqueueOutcome::Queued { seq })
     }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 /// Longest filter, as written and as filled in, in bytes.
 const MOST_BYTES: usize = 4096;
+/// Most filters within one another: what reads them goes down one call for each.
+const MOST_DEPTH: usize = 32;
 
 /// Why a filter is not used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("the filter has more than {MOST_BYTES} bytes")]
     Long,
+    #[error("the filter has more than {MOST_DEPTH} filters within one another")]
+    Deep,
     #[error(
         "the filter has a brace that belongs to no placeholder such as {{user}}; write \\7b and \\7d for braces"
     )]
@@ -65,7 +69,24 @@ pub(crate) fn fill_in(
     if filter.len() > MOST_BYTES {
         return Err(Malformed::Long);
     }
+    if depth(&filter) > MOST_DEPTH {
+        return Err(Malformed::Deep);
+    }
     Ok(filter)
+}
+
+/// How deep parentheses go; what is escaped has none.
+fn depth(filter: &str) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for character in filter.chars() {
+        match character {
+            '(' => now += 1,
+            ')' => now = now.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
 }
 
 #[cfg(test)]

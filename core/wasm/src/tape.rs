@@ -18,9 +18,13 @@ pub enum Recording {
     Digest,
 }
 
+/// Most octets of answers that one call's record keeps. The plugin's memory is limited, and this is the host's.
+const MOST_BYTES: usize = 8 << 20;
+
 /// The calls of one call's plugin, and where their answers come from.
 pub(crate) struct Taping {
     pub(crate) made: Vec<HostCall>,
+    bytes: usize,
     recording: Recording,
     replaying: Option<Tape>,
 }
@@ -29,6 +33,7 @@ impl Taping {
     pub(crate) fn new(recording: Recording, replaying: Option<Tape>) -> Self {
         Self {
             made: Vec::new(),
+            bytes: 0,
             recording,
             replaying,
         }
@@ -59,6 +64,15 @@ impl CallState {
         let Some(tape) = &self.taping.replaying else {
             let answer = perform.await?;
             let written = serde_json::to_string(&answer)?;
+            if self.taping.recording == Recording::Full {
+                self.taping.bytes = self.taping.bytes.saturating_add(written.len());
+                if self.taping.bytes > MOST_BYTES {
+                    return Err(wasmtime::Error::new(HookFailure::HostCallLimit {
+                        what: "recorded-bytes".to_owned(),
+                        limit: MOST_BYTES as u64,
+                    }));
+                }
+            }
             self.taping.made.push(HostCall {
                 function: function.to_owned(),
                 arguments,

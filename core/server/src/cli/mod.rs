@@ -51,6 +51,8 @@ fn fail(error: &(dyn Error + 'static)) -> ExitCode {
         text.push_str(&format!("\n  because {cause}"));
         source = cause.source();
     }
+    // Much of it is others' words: components', devices', directories'. What would steer the terminal does not.
+    text.retain(|each| each == '\n' || !show::steers(each));
     let _ = writeln!(std::io::stderr(), "{text}");
     ExitCode::FAILURE
 }

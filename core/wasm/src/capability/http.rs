@@ -185,8 +185,7 @@ fn outgoing(
     }
     if body.len() > MOST_BYTES {
         return Err(invalid(format!(
-            "the body has {} bytes; at most {MOST_BYTES} are sent",
-            body.len()
+            "the body has more than {MOST_BYTES} bytes, secrets included"
         )));
     }
     let mut credential_header = None;

@@ -55,6 +55,7 @@ impl ldap::Host for CallState {
     ) -> wasmtime::Result<Result<BindOutcome, LdapError>> {
         self.count_host_call()?;
         self.grants().secret_to_directory(&directory)?;
+        self.count_verification()?;
         let arguments = (directory.clone(), dn.clone(), password.rep());
         let password = self.table.get(&password)?.0.clone();
         let directory = self.directory(&directory);
@@ -106,6 +107,12 @@ async fn perform_bind(
         return Err(LdapError::Invalid(
             "the distinguished name is empty, which would be an anonymous bind".to_owned(),
         ));
+    }
+    if !is_at_or_below(&dn, directory.base()) {
+        return Err(LdapError::Invalid(format!(
+            "{dn:?} is not below the base of the directory, {:?}",
+            directory.base()
+        )));
     }
     // RFC 4513, 5.1.2: a bind without a password succeeds, and proves nothing.
     if password.expose().is_empty() {
@@ -299,10 +306,25 @@ fn size(entry: &Entry) -> usize {
 }
 
 /// Compares the names' parts from the right, without case and blanks around them. A name that is written in another way than the
-/// configured one does not count as below it.
+/// configured one does not count as below it; nor does one with a character that Active Directory gives a meaning of its own, as in
+/// `<GUID=…>`, and that RFC 4514 has escaped.
 fn is_at_or_below(name: &str, base: &str) -> bool {
+    if has_unescaped(name, &['<', '>', ';', '"']) {
+        return false;
+    }
     let (name, base) = (parts(name), parts(base));
     name.ends_with(&base)
+}
+
+fn has_unescaped(name: &str, special: &[char]) -> bool {
+    let mut escaped = false;
+    for character in name.chars() {
+        if !escaped && special.contains(&character) {
+            return true;
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    false
 }
 
 /// Splits at commas that are not escaped (RFC 4514, 2.4).

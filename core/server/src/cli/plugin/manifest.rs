@@ -6,7 +6,7 @@ use lanyard_policy::HookPoint;
 use lanyard_wasm::{Manifest, Plugin, Room};
 use serde_json::Value;
 
-use super::super::{Outcome, print};
+use super::super::{Outcome, print, show};
 
 /// What `inspect` says of a component, in lines.
 pub(super) fn shown(file: &Path, plugin: &Plugin, room: Room, facts: &Value) -> String {
@@ -54,7 +54,9 @@ pub(super) fn shown(file: &Path, plugin: &Plugin, room: Room, facts: &Value) -> 
         }
         .to_owned(),
     );
-    lines.join("\n")
+    let mut text = lines.join("\n");
+    text.retain(|each| each == '\n' || !show::steers(each));
+    text
 }
 
 fn or_nothing(names: &[&str]) -> String {
