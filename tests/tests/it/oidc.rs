@@ -1,5 +1,6 @@
 //! `oidc-directory` on a real server: a person signs in at a stand-in provider, and their device enrolls.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -156,6 +157,8 @@ struct Setting {
     web: Web,
     /// The browser's other half: it trusts the provider.
     away: Client,
+    /// How much of the server's log was looked at, octets.
+    read: Cell<usize>,
 }
 
 impl Setting {
@@ -196,6 +199,7 @@ impl Setting {
             site,
             provider,
             web,
+            read: Cell::default(),
         }
     }
 
@@ -231,10 +235,11 @@ impl Setting {
         trip.back(&back).await
     }
 
-    /// Whether the server's log says this.
+    /// The server's log says this, since it was last looked at.
     fn log_says(&self, part: &str) {
         let log = self.site.server_log();
-        assert!(log.contains(part), "{part:?} is not in {log}");
+        let new = &log[self.read.replace(log.len())..];
+        assert!(new.contains(part), "{part:?} is not in {new}");
     }
 }
 
@@ -259,6 +264,14 @@ impl Trip {
     }
 }
 
+/// The code that the provider sent back.
+fn code_of(back: &str) -> String {
+    let back = Url::parse(back).unwrap();
+    let mut pairs = back.query_pairs();
+    let (_, code) = pairs.find(|(name, _)| name == "code").unwrap();
+    code.into_owned()
+}
+
 /// The same address with another value of one parameter.
 fn with(url: &str, name: &str, value: &str) -> String {
     let mut url = Url::parse(url).unwrap();
@@ -276,10 +289,12 @@ fn with(url: &str, name: &str, value: &str) -> String {
 #[tokio::test]
 async fn a_person_signs_in_at_the_provider_and_the_device_enrolls() {
     let setting = Setting::start().await;
-    let answer = setting.round_trip().await;
+    let trip = setting.send_away().await;
+    let back = setting.sign_in(&trip).await;
+    let code = code_of(&back);
+    let answer = trip.back(&back).await;
     assert_eq!(answer.content_type, CONTENT_TYPE, "{}", text(&answer));
 
-    let log = setting.site.server_log();
     let stage = Stage::of(setting.site);
     let mut journey = Journey::signed_in(stage.site.new_device().unwrap(), &answer.body);
     journey.reach(&stage, Phase::TokenUpdate).await;
@@ -299,9 +314,14 @@ async fn a_person_signs_in_at_the_provider_and_the_device_enrolls() {
         let said = stage.site.lanyard(&["decisions", "replay", id]).unwrap();
         assert!(said.contains("oidc: the same verdict"), "{said}");
         let exported = stage.site.lanyard(&["decisions", "export", id]).unwrap();
-        assert!(!exported.contains(CLIENT_SECRET), "{exported}");
+        for secret in [&code, CLIENT_SECRET] {
+            assert!(!exported.contains(secret), "{secret} is in {exported}");
+        }
     }
-    assert!(!log.contains(CLIENT_SECRET), "{log}");
+    let log = stage.site.server_log();
+    for secret in [&code, CLIENT_SECRET] {
+        assert!(!log.contains(secret), "{secret} is in {log}");
+    }
 }
 
 #[tokio::test]
@@ -341,10 +361,9 @@ async fn what_comes_back_altered_is_refused() {
     // A code of another sign-in, with this one's state: the provider knows another challenge of it.
     let (trip, other) = (setting.send_away().await, setting.send_away().await);
     let (back, others) = (setting.sign_in(&trip).await, setting.sign_in(&other).await);
-    let others = Url::parse(&others).unwrap();
-    let code = others.query_pairs().find(|(name, _)| name == "code");
-    let injected = with(&back, "code", &code.unwrap().1);
+    let injected = with(&back, "code", &code_of(&others));
     is_page(&trip.back(&injected).await, 403, WRONG);
+    setting.log_says("code=\"code-refused\"");
 
     setting.provider.book().refuses = true;
     is_page(&setting.round_trip().await, 403, WRONG);
