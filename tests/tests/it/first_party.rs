@@ -276,12 +276,16 @@ async fn each_says_what_it_is_and_wants() {
     })
     .unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
-    let mut seen = 0;
-    for plugin in fs::read_dir(folder).unwrap() {
-        let plugin = plugin.unwrap().path();
-        let Ok(schema) = fs::read(plugin.join("settings.schema.json")) else {
-            continue;
-        };
+    let folders = fs::read_dir(folder).unwrap();
+    let plugins = folders.map(|folder| folder.unwrap().path());
+    let plugins: Vec<_> = plugins
+        .filter(|plugin| plugin.join("Cargo.toml").exists())
+        .collect();
+    assert!(!plugins.is_empty());
+    for plugin in plugins {
+        let schema = plugin.join("settings.schema.json");
+        let schema =
+            fs::read(&schema).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
         let name = plugin.file_name().unwrap().to_str().unwrap();
         let component = fs::read(guests::component(name)).unwrap();
         let loaded = host.load(component).await.unwrap();
@@ -291,7 +295,5 @@ async fn each_says_what_it_is_and_wants() {
         let schema: Value = serde_json::from_slice(&schema).unwrap();
         let carried = manifest.settings_schema.clone().map(Value::Object);
         assert_eq!(carried, Some(schema), "{name}");
-        seen += 1;
     }
-    assert!(seen >= 3, "{seen}");
 }
