@@ -4,8 +4,9 @@
 /// in tests, it only checks that what it says can be.
 ///
 /// What else is said goes into the component's manifest, beside the crate's name and version. Operators read it before they bind the
-/// plugin, and a host refuses a plugin that does not keep to it. Grants are named as in a policy, each with a reason;
-/// `grants: {}` is a promise to need none. The schema is a JSON Schema of the settings.
+/// plugin, and a host refuses a plugin that does not keep to it. Grants are named as in a policy, each with a reason of 1 to 1,024
+/// bytes; `grants: {}` is a promise to need none. The schema is a JSON Schema of the settings, an object; all together may have 64 KiB.
+/// What is beyond that is refused when the plugin is loaded.
 ///
 /// ```
 /// # use lanyard_sdk::{Directory, Inquiry, NoSettings, Plugin, Secret, SignIn, Standing, Step, Unavailable};

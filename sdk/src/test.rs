@@ -2,7 +2,7 @@
 //! as the test says. There is one for each thread, and so for each test.
 //!
 //! It is there natively; and with the feature `test`, which a plugin names among its `dev-dependencies`, also in tests that run inside
-//! of the real host: `cargo test --target wasm32-wasip2`. Tests cannot tell where they run.
+//! of the real host: `cargo test --target wasm32-wasip2`. The SDK answers alike in both.
 
 mod secret;
 

@@ -299,7 +299,8 @@ impl Engine {
             payload: &payload,
             origin: by,
             decision,
-            bypass: decision.is_none() && BYPASS_SELECTION.contains(&command.request_type()),
+            bypass: matches!(origin, Origin::Operator)
+                && BYPASS_SELECTION.contains(&command.request_type()),
         };
         let outcome = self.store().enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {

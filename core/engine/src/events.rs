@@ -107,7 +107,7 @@ impl Engine {
                 detail: format!("the event on record cannot be read: {error}"),
             }
         })?;
-        let asked = |event: &Event| {
+        let asking = |event: &Event| {
             let about = event.occurrence.enrollment().map(str::to_owned);
             Asked::new(
                 &hooks,
@@ -121,14 +121,15 @@ impl Engine {
         let Some(binding) = hooks.events.iter().find(|each| each.name == due.binding) else {
             let mut on_trial = hooks.event_shadows();
             if let Some(shadow) = on_trial.find(|each| each.name == due.binding) {
-                self.try_shadow(shadow, &asked(&event), Vec::new());
+                // Nobody else's decision is beside it: the event stands for one.
+                self.try_shadow(shadow, &asking(&event), Vec::new());
                 return Ok(Vec::new());
             }
             let detail = format!("nothing is bound as {:?}", due.binding);
             return Err(HookFailure::Unavailable { detail });
         };
         event.decision.id = decision_of(due);
-        let asked = asked(&event);
+        let asked = asking(&event);
         let hook: &dyn EventSink = &*binding.hook;
         let commands = hook.handle(event).await?;
         let by = (HookPoint::Event, binding.name.as_str());

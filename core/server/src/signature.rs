@@ -31,6 +31,9 @@ pub enum SignatureRefused {
     /// What should be a public key is none.
     #[error("{0:?} is no public key of minisign: 56 characters that begin with RW are expected")]
     Key(String),
+    /// No key could be made.
+    #[error("no key can be made: {0}")]
+    NoKey(String),
     /// What should be a secret key is none.
     #[error("no secret key without a password; `lanyard plugin keygen` makes one: {0}")]
     SecretKey(String),
@@ -111,9 +114,9 @@ fn parse(signature: &str) -> Result<SignatureBox, SignatureRefused> {
 /// A new key pair: the secret key's file, and the public key on one line.
 ///
 /// # Errors
-/// The system has no randomness.
+/// [`SignatureRefused::NoKey`]: the system has no randomness.
 pub(crate) fn new_key() -> Result<(String, String), SignatureRefused> {
-    let refused = |error: minisign::PError| SignatureRefused::SecretKey(error.to_string());
+    let refused = |error: minisign::PError| SignatureRefused::NoKey(error.to_string());
     let KeyPair { pk, sk } = KeyPair::generate_unencrypted_keypair().map_err(refused)?;
     let file = sk.to_box(None).map_err(refused)?;
     Ok((file.into_string(), pk.to_base64()))

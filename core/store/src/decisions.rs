@@ -40,7 +40,7 @@ pub struct DecisionRecord {
     pub used: Value,
     /// What the host answered to each call, in the same order: JSON, sealed in the database.
     pub tape: Vec<u8>,
-    /// The decision that this one was made beside, if its binding is on trial and changes nothing.
+    /// The decision that this one was made beside, if its binding is on trial and changes nothing; of an event, the event's id.
     pub beside: Option<String>,
 }
 

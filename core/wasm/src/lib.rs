@@ -47,7 +47,7 @@ mod sandbox;
 mod secret;
 mod state;
 mod tape;
-mod trial;
+mod test_program;
 mod trust;
 mod verify;
 
@@ -66,5 +66,5 @@ pub use manifest::{Manifest, ManifestError};
 pub use plugin::{Plugin, Terms};
 pub use room::{Room, Rooms};
 pub use tape::Recording;
-pub use trial::{TestsEnded, TestsError, run_tests};
+pub use test_program::{TestsEnded, TestsError, run_tests};
 pub use trust::RootsError;

@@ -21,7 +21,7 @@ const PACKAGE: &str = "lanyard:policy/";
 const REVEAL: &str = "[method]secret.reveal";
 
 impl PluginHost {
-    /// Checks a component and compiles it, off the executor's threads. Must be called within a Tokio runtime.
+    /// Checks a component, and compiles it off the executor's threads. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`LoadError`], one sentence for each thing that can be wrong with a component.

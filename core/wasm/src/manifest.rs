@@ -110,8 +110,7 @@ impl Manifest {
 
     /// Adds it to a component that has none, at the end, where every tool may add custom sections.
     pub fn append_to(&self, component: &mut Vec<u8>) {
-        // Plain data, whose keys are texts.
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        let json = serde_json::to_vec(self).expect("plain data, whose keys are texts");
         let mut content = Vec::new();
         leb128(SECTION.len(), &mut content);
         content.extend_from_slice(SECTION.as_bytes());

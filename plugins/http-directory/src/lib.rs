@@ -133,4 +133,11 @@ impl HttpDirectory {
     }
 }
 
-lanyard_sdk::export!(HttpDirectory: directory);
+lanyard_sdk::export! {
+    HttpDirectory: directory;
+    grants: {
+        http: "asks the login API about passwords, codes and persons",
+        secrets: "the password and the code go to the login API, and are never read",
+    };
+    settings_schema: include_str!("../settings.schema.json");
+}

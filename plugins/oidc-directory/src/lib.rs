@@ -210,4 +210,11 @@ fn random() -> Result<String, Unavailable> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-lanyard_sdk::export!(OidcDirectory: directory);
+lanyard_sdk::export! {
+    OidcDirectory: directory;
+    grants: {
+        http: "reads the provider's description, and fetches the tokens of the person who comes back",
+        secrets: "compares the state that comes back, and sends the code to the provider without reading it",
+    };
+    settings_schema: include_str!("../settings.schema.json");
+}

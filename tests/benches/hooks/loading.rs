@@ -14,10 +14,12 @@ use crate::hostile::sign_in;
 use crate::say;
 
 /// The shipped plugins, and the smallest that there is.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 6] = [
     "challenge-approval",
     "command-rules",
+    "http-directory",
     "ldap-directory",
+    "oidc-directory",
     "example-enrollment-approval",
 ];
 const INSTANCES: usize = 100;

@@ -13,7 +13,7 @@ mod statistics;
 
 use std::error::Error;
 
-/// Calls of the server's plugins run on as many threads as it has; the budgets are for two.
+/// As many as the smallest machine that a server is run on has processors.
 const THREADS: usize = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {

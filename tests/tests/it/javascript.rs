@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use lanyard_tests::{guests, site::Site};
+use lanyard_wasm::Manifest;
 
 use crate::browser::{Browser, is_page};
 
@@ -16,7 +17,12 @@ async fn a_person_of_a_plugin_in_javascript_signs_in() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/javascript-directory");
     let right = fs::read_to_string(example.join("policy.toml")).unwrap();
     let component = site.data().join("javascript-directory.wasm");
-    fs::copy(guests::javascript(), component).unwrap();
+    let mut with_manifest = fs::read(guests::javascript()).unwrap();
+    let manifest = fs::read(example.join("manifest.json")).unwrap();
+    Manifest::from_json(&manifest)
+        .unwrap()
+        .append_to(&mut with_manifest);
+    fs::write(component, with_manifest).unwrap();
     let file = site.data().join("policy.toml");
     let apply = |from: &str, to: &str| {
         assert!(right.contains(from), "{from} is not in {right}");
