@@ -23,11 +23,9 @@ async fn a_person_of_a_plugin_in_javascript_signs_in() {
         .unwrap()
         .append_to(&mut with_manifest);
     fs::write(component, with_manifest).unwrap();
-    let file = site.data().join("policy.toml");
     let apply = |from: &str, to: &str| {
         assert!(right.contains(from), "{from} is not in {right}");
-        fs::write(&file, right.replace(from, to)).unwrap();
-        site.lanyard(&["policy", "apply", &file.display().to_string()])
+        site.apply(&right.replace(from, to), &[])
     };
     for (from, to, part) in [
         (

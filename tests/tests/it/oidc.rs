@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +21,7 @@ use lanyard_device::{
     http::{Answer, Call, Client},
 };
 use lanyard_mdm::profile::CONTENT_TYPE;
-use lanyard_tests::{guests, site::Site};
+use lanyard_tests::site::Site;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -166,18 +165,12 @@ impl Setting {
         let provider = Provider::default();
         let web = provider.serve().await;
         let mut site = Site::temporary(&[]).unwrap();
-        let data = site.data();
-        let secret = data.join("oidc.secret");
-        fs::rename(site.password_file(CLIENT_SECRET).unwrap(), secret).unwrap();
-        let toml = data.join("lanyard.toml");
-        let configured = fs::read_to_string(&toml).unwrap();
+        site.secret_file("oidc.secret", CLIENT_SECRET).unwrap();
         let credential = format!(
-            "\n[credentials.oidc]\nscheme = \"basic\"\nuser = \"lanyard\"\nsecret_file = \"oidc.secret\"\nurls = [\"{}/token\"]\n",
+            "[credentials.oidc]\nscheme = \"basic\"\nuser = \"lanyard\"\nsecret_file = \"oidc.secret\"\nurls = [\"{}/token\"]\n",
             web.origin
         );
-        fs::write(&toml, configured + &credential).unwrap();
-        let component = guests::component("oidc-directory");
-        fs::copy(component, data.join("oidc-directory.wasm")).unwrap();
+        site.configure(&credential).unwrap();
         let policy = format!(
             "[[binding]]\nhook = \"directory\"\nname = \"oidc\"\nplugin = \"oidc-directory.wasm\"\n\
              grants = [\"log\", \"secrets\", \"http\"]\n\
@@ -188,12 +181,9 @@ impl Setting {
             site.url("/enroll/callback"),
             web.grants(&["oidc"], "/token"),
         );
-        let file = data.join("policy.toml");
-        fs::write(&file, policy).unwrap();
         site.start_apns().unwrap();
         site.start_server().unwrap();
-        site.lanyard(&["policy", "apply", file.to_str().unwrap()])
-            .unwrap();
+        site.apply(&policy, &["oidc-directory"]).unwrap();
         Self {
             away: Client::new(web.anchors()).unwrap(),
             site,

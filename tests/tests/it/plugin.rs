@@ -11,38 +11,28 @@ use lanyard_device::{
     manage::Managed,
     mischief::Told,
 };
-use lanyard_tests::{
-    guests,
-    site::{Site, USER},
-};
+use lanyard_tests::site::{Site, USER};
 
 use crate::browser::{Browser, header_of, is_page, text};
 
 const PASSWORD: &str = "correct horse battery";
 /// Of `ada`, whom the plugin knows.
 const ADAS_PASSWORD: &str = "correct horse";
-const FILE: &str = "school-directory.wasm";
-
-/// An installation with this file bound as the directory `school`.
-/// A policy that binds one file as a directory.
-fn policy(site: &Site, component: &[u8]) -> String {
-    let policy = site.data().join("policy.toml");
-    fs::write(site.data().join(FILE), component).unwrap();
-    let text = format!(
-        "[[binding]]\nhook = \"directory\"\nname = \"school\"\nplugin = \"{FILE}\"\ngrants = [\"log\", \"secrets\"]\n"
-    );
-    fs::write(&policy, text).unwrap();
-    policy.display().to_string()
-}
+const FILE: &str = "guest-directory.wasm";
+const POLICY: &str = r#"
+[[binding]]
+hook = "directory"
+name = "school"
+plugin = "guest-directory.wasm"
+grants = ["log", "secrets"]
+"#;
 
 fn running_site() -> Site {
-    let component = fs::read(guests::component("guest-directory")).unwrap();
     let mut site = Site::temporary(&[]).unwrap();
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
-    let policy = policy(&site, &component);
-    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    site.apply(POLICY, &["guest-directory"]).unwrap();
     site
 }
 
@@ -150,8 +140,8 @@ async fn a_file_that_is_no_directory_plugin_is_not_bound() {
         (b"\0asm\x0d\0\x01\0broken", "the component is not valid"),
         (&too_large, "bytes, and at most"),
     ] {
-        let policy = policy(&site, content);
-        let said = site.lanyard(&["policy", "apply", &policy]).unwrap_err();
+        fs::write(site.data().join(FILE), content).unwrap();
+        let said = site.apply(POLICY, &[]).unwrap_err();
         for part in ["directory `school`", FILE, reason] {
             assert!(said.contains(part), "{part:?} is not in {said}");
         }

@@ -1,6 +1,5 @@
 //! `http-directory` on a real server: a person signs in at a stand-in vendor's API, which asks for a one-time code.
 
-use std::fs;
 use std::sync::{Arc, Mutex};
 
 use axum::{
@@ -12,7 +11,7 @@ use axum::{
 };
 use lanyard_device::{enroll::Phase, http::Answer};
 use lanyard_mdm::profile::CONTENT_TYPE;
-use lanyard_tests::{guests, site::Site};
+use lanyard_tests::site::Site;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, header_of, is_page, text};
@@ -116,18 +115,12 @@ async fn user(
 
 async fn running(web: &Web) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
-    let data = site.data();
-    let token = data.join("vendor.token");
-    fs::rename(site.password_file(TOKEN).unwrap(), token).unwrap();
-    let toml = data.join("lanyard.toml");
-    let configured = fs::read_to_string(&toml).unwrap();
+    site.secret_file("vendor.token", TOKEN).unwrap();
     let origin = &web.origin;
     let credential = format!(
-        "\n[credentials.vendor]\nscheme = \"bearer\"\nsecret_file = \"vendor.token\"\nurls = [\"{origin}/api/\"]\n"
+        "[credentials.vendor]\nscheme = \"bearer\"\nsecret_file = \"vendor.token\"\nurls = [\"{origin}/api/\"]\n"
     );
-    fs::write(&toml, configured + &credential).unwrap();
-    let component = guests::component("http-directory");
-    fs::copy(component, data.join("http-directory.wasm")).unwrap();
+    site.configure(&credential).unwrap();
     let policy = format!(
         r#"
 [[binding]]
@@ -151,12 +144,9 @@ credential = "vendor"
 {}"#,
         web.grants(&["vendor"], "/api/session"),
     );
-    let file = data.join("policy.toml");
-    fs::write(&file, policy).unwrap();
     site.start_apns().unwrap();
     site.start_server().unwrap();
-    site.lanyard(&["policy", "apply", file.to_str().unwrap()])
-        .unwrap();
+    site.apply(&policy, &["http-directory"]).unwrap();
     site
 }
 
