@@ -26,14 +26,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::browser::{Browser, header_of, is_page, text};
+use crate::browser::{
+    Browser, OVER, TRY_AGAIN, WRONG, attribute, cookie_of, header_of, is_page, text,
+};
 use crate::enrollment::stage::{Journey, Stage};
 use crate::web::Web;
 
 const CLIENT_SECRET: &str = "the client's secret";
-const WRONG: &str = "User name or password is wrong.";
-const OVER: &str = "This page was open for too long. Please sign in again.";
-const TRY_AGAIN: &str = "Signing in is not possible right now. Please try again later.";
 
 type Parameters = BTreeMap<String, String>;
 
@@ -198,11 +197,8 @@ impl Setting {
         let browser = Browser::open(&self.site).await;
         let page = browser.sign_in("ada@example.org", "").await;
         assert_eq!(page.status, 200, "{}", text(&page));
-        let cookie = header_of(&page, header::SET_COOKIE);
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        let page = text(&page);
-        let (_, url) = page.split_once("content=\"0; url=").unwrap();
-        let url = url.split('"').next().unwrap().replace("&#38;", "&");
+        let cookie = cookie_of(&page).to_owned();
+        let url = attribute(&page, "content=\"0; url=").replace("&#38;", "&");
         assert!(url.starts_with(&format!("{}/authorize?", self.web.origin)));
         Trip {
             browser,

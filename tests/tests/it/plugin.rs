@@ -13,7 +13,9 @@ use lanyard_device::{
 };
 use lanyard_tests::site::{Site, USER};
 
-use crate::browser::{Browser, header_of, is_page, text};
+use crate::browser::{
+    Browser, OVER, TRY_AGAIN, WRONG, attribute, cookie_of, header_of, is_page, text,
+};
 
 const PASSWORD: &str = "correct horse battery";
 /// Of `ada`, whom the plugin knows.
@@ -51,7 +53,7 @@ async fn a_plugin_vouches_for_its_persons_and_leaves_others_to_the_next_director
         if is_right {
             assert_eq!(answer.status, 200, "{user_name}");
         } else {
-            is_page(&answer, 403, "User name or password is wrong.");
+            is_page(&answer, 403, WRONG);
         }
     }
     let store = site.store().await.unwrap();
@@ -75,7 +77,7 @@ async fn a_plugin_that_fails_never_says_that_the_password_is_wrong() {
         ("away", "unavailable"),
     ] {
         let answer = browser.sign_in(user_name, PASSWORD).await;
-        is_page(&answer, 503, "Signing in is not possible right now.");
+        is_page(&answer, 503, TRY_AGAIN);
         let log = site.server_log();
         let failure = log
             .lines()
@@ -151,15 +153,6 @@ async fn a_file_that_is_no_directory_plugin_is_not_bound() {
     assert_eq!(answer.status, 200, "the policy before stays in force");
 }
 
-/// What stands in an attribute of the page.
-fn attribute(page: &Answer, before: &str) -> String {
-    let page = text(page);
-    let (_, rest) = page
-        .split_once(before)
-        .unwrap_or_else(|| panic!("{before} is not in {page}"));
-    rest.split('"').next().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn a_plugin_asks_for_a_code_and_a_ticket_is_good_once() {
     let site = running_site();
@@ -189,33 +182,26 @@ async fn a_plugin_asks_for_a_code_and_a_ticket_is_good_once() {
             ),
             ("field.code", code.to_owned()),
         ];
-        let cookie = header_of(page, header::SET_COOKIE);
-        let cookie = cookie.split(';').next().unwrap();
         let fields = fields
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
-        let call = browser.form_to(&site.url("/enroll/step"), &fields, Some(cookie));
+        let call = browser.form_to(&site.url("/enroll/step"), &fields, Some(cookie_of(page)));
         browser.client.send(&call).await.unwrap()
     };
     let page = open().await;
-    is_page(
-        &answer(&page, "000000", None).await,
-        403,
-        "User name or password is wrong.",
-    );
-    let over = "This page was open for too long. Please sign in again.";
-    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+    is_page(&answer(&page, "000000", None).await, 403, WRONG);
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, OVER);
 
     let page = open().await;
     is_page(
         &answer(&page, ADAS_PASSWORD, Some("made-up")).await,
         403,
-        over,
+        OVER,
     );
     let signed_in = answer(&page, ADAS_PASSWORD, None).await;
     assert_eq!(signed_in.status, 200);
     assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
-    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, OVER);
     assert_ne!(tickets[0], tickets[1]);
 }
 
@@ -244,9 +230,8 @@ async fn a_plugin_sends_the_browser_elsewhere_and_takes_it_back() {
         }
         browser.client.send(&call).await.unwrap()
     };
-    let over = "This page was open for too long. Please sign in again.";
-    is_page(&come_back("correct+horse", None).await, 403, over);
+    is_page(&come_back("correct+horse", None).await, 403, OVER);
     let signed_in = come_back("correct+horse", Some(cookie)).await;
     assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
-    is_page(&come_back("correct+horse", Some(cookie)).await, 403, over);
+    is_page(&come_back("correct+horse", Some(cookie)).await, 403, OVER);
 }

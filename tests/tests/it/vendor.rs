@@ -14,7 +14,7 @@ use lanyard_mdm::profile::CONTENT_TYPE;
 use lanyard_tests::site::Site;
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, header_of, is_page, text};
+use crate::browser::{Browser, OVER, TRY_AGAIN, WRONG, attribute, cookie_of, is_page, text};
 use crate::enrollment::stage::{Journey, Stage};
 use crate::web::Web;
 
@@ -22,9 +22,6 @@ const TOKEN: &str = "the vendor's token";
 const PASSWORD: &str = "correct horse battery";
 /// Too long to stand in a log by accident, as six digits do.
 const CODE: &str = "31415-92653";
-const WRONG: &str = "User name or password is wrong.";
-const OVER: &str = "This page was open for too long. Please sign in again.";
-const TRY_AGAIN: &str = "Signing in is not possible right now. Please try again later.";
 
 /// The vendor's memory.
 #[derive(Clone, Default)]
@@ -150,15 +147,6 @@ credential = "vendor"
     site
 }
 
-/// What stands in an attribute of the page.
-fn attribute(page: &Answer, before: &str) -> String {
-    let page = text(page);
-    let (_, rest) = page
-        .split_once(before)
-        .unwrap_or_else(|| panic!("{before} is not in {page}"));
-    rest.split('"').next().unwrap().to_owned()
-}
-
 /// Types the password; the page that asks for the code.
 async fn asked(browser: &Browser) -> Answer {
     let page = browser.sign_in("ada", PASSWORD).await;
@@ -180,9 +168,8 @@ async fn typed(browser: &Browser, page: &Answer, code: &str) -> Answer {
         ("ticket", &ticket),
         ("field.code", code),
     ];
-    let cookie = header_of(page, header::SET_COOKIE).split(';').next();
     let step = browser.link.clone() + "/step";
-    let call = browser.form_to(&step, &fields, cookie);
+    let call = browser.form_to(&step, &fields, Some(cookie_of(page)));
     browser.client.send(&call).await.unwrap()
 }
 
