@@ -1,7 +1,7 @@
 //! What operators do on an installation, and what they see of it.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
 };
@@ -9,9 +9,52 @@ use std::{
 use lanyard_device::apns::{Entry, Event};
 use serde_json::Value;
 
-use crate::{process::wait_until, site::Site};
+use crate::{guests, process::wait_until, site::Site};
 
 impl Site {
+    /// Appends this to `lanyard.toml`, for the server's next start.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn configure(&self, text: &str) -> Result<(), String> {
+        let file = self.data().join("lanyard.toml");
+        let append = || {
+            let mut file = File::options().append(true).open(&file)?;
+            write!(file, "\n{text}")
+        };
+        append().map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// Has this policy applied, with what these packages make beside it, as `<package>.wasm`; what the command line says.
+    ///
+    /// # Errors
+    /// What the command line says, or a file cannot be written.
+    ///
+    /// # Panics
+    /// If a package does not build.
+    pub fn apply(&self, policy: &str, packages: &[&str]) -> Result<String, String> {
+        for package in packages {
+            let file = self.data().join(package).with_extension("wasm");
+            fs::copy(guests::component(package), &file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        let file = self.data().join("policy.toml");
+        fs::write(&file, policy).map_err(|error| format!("{}: {error}", file.display()))?;
+        self.lanyard(&["policy", "apply", &file.display().to_string()])
+    }
+
+    /// Waits for the first device's enrollment; its UDID.
+    ///
+    /// # Errors
+    /// It is not in time.
+    pub fn enrolled(&self) -> Result<String, String> {
+        wait_until("the enrollment", || {
+            let devices = self.lanyard_json(&["device", "list"]).ok()?;
+            let device = &devices[0];
+            (device["state"] == "enrolled").then(|| device["id"].as_str().map(str::to_owned))?
+        })
+    }
+
     /// Queues a command with `lanyard command send`; its CommandUUID.
     ///
     /// # Errors

@@ -261,14 +261,22 @@ impl Site {
         serde_json::from_str(&json).map_err(|error| format!("{error}: {json}"))
     }
 
-    /// A file that only its owner can read, with this password in it.
+    /// A file with this password in it, in the place of the one before.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn password_file(&self, password: &str) -> Result<PathBuf, String> {
+        self.secret_file("password", password)
+    }
+
+    /// A file in the data directory, where the configuration finds it by name, that only its owner can read.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn secret_file(&self, name: &str, secret: &str) -> Result<PathBuf, String> {
         use std::os::unix::fs::PermissionsExt as _;
-        let file = self.root.join("password");
-        fs::write(&file, password)
+        let file = self.data().join(name);
+        fs::write(&file, secret)
             .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o600)))
             .map_err(|error| format!("{}: {error}", file.display()))?;
         Ok(file)

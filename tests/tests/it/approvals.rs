@@ -1,12 +1,7 @@
 //! An enrollment that a plugin leaves to an operator: `lanyard approvals`, with the server killed in between.
 
-use std::fs;
-
 use lanyard_device::{device::Device, enroll::Credentials};
-use lanyard_tests::{
-    guests,
-    site::{Site, USER},
-};
+use lanyard_tests::site::{Site, USER};
 use serde_json::Value;
 
 const PASSWORD: &str = "correct horse battery";
@@ -14,7 +9,7 @@ const POLICY: &str = r#"
 [[binding]]
 hook = "enrollment-approval"
 name = "devices"
-plugin = "devices.wasm"
+plugin = "example-enrollment-approval.wasm"
 "#;
 
 /// A server on which iPads wait for somebody.
@@ -23,11 +18,7 @@ fn running() -> Site {
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
-    let component = guests::component("example-enrollment-approval");
-    fs::copy(component, site.data().join("devices.wasm")).unwrap();
-    let policy = site.data().join("policy.toml");
-    fs::write(&policy, POLICY).unwrap();
-    site.lanyard(&["policy", "apply", policy.to_str().unwrap()])
+    site.apply(POLICY, &["example-enrollment-approval"])
         .unwrap();
     site
 }

@@ -5,6 +5,13 @@ use http::header::{self, HeaderName};
 use lanyard_device::http::{Answer, Call, Client};
 use lanyard_tests::site::Site;
 
+/// What the page says of whatever is not right about name, password or code.
+pub(crate) const WRONG: &str = "User name or password is wrong.";
+/// What it says of a form or ticket that is good no more.
+pub(crate) const OVER: &str = "This page was open for too long. Please sign in again.";
+/// What it says when a directory cannot tell.
+pub(crate) const TRY_AGAIN: &str = "Signing in is not possible right now. Please try again later.";
+
 /// A browser with the enrollment page open.
 pub(crate) struct Browser {
     pub(crate) client: Client,
@@ -22,15 +29,12 @@ impl Browser {
 
     /// The cookie as a browser sends it back.
     pub(crate) fn cookie(&self) -> &str {
-        let cookie = header_of(&self.page, header::SET_COOKIE);
-        cookie.split(';').next().unwrap()
+        cookie_of(&self.page)
     }
 
     /// The token in the form.
     pub(crate) fn token(&self) -> String {
-        let page = text(&self.page);
-        let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
-        rest.split('"').next().unwrap().to_owned()
+        attribute(&self.page, "name=\"csrf\" value=\"")
     }
 
     /// The form as it stands, filled in.
@@ -100,6 +104,21 @@ pub(crate) fn header_of(answer: &Answer, name: HeaderName) -> &str {
         .unwrap_or_else(|| panic!("no {name}"))
         .to_str()
         .unwrap()
+}
+
+/// The cookie that comes with an answer, as a browser sends it back.
+pub(crate) fn cookie_of(answer: &Answer) -> &str {
+    let cookie = header_of(answer, header::SET_COOKIE);
+    cookie.split(';').next().unwrap()
+}
+
+/// What stands in an attribute of the page, behind these characters and up to the next quotation mark.
+pub(crate) fn attribute(page: &Answer, before: &str) -> String {
+    let page = text(page);
+    let (_, rest) = page
+        .split_once(before)
+        .unwrap_or_else(|| panic!("{before} is not in {page}"));
+    rest.split('"').next().unwrap().to_owned()
 }
 
 /// The answer is the page again, with this status and this sentence.

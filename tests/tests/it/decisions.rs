@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use lanyard_tests::{guests, process::wait_until, site::Site};
+use lanyard_tests::{process::wait_until, site::Site};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::browser::Browser;
 
@@ -15,7 +14,6 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$rk2Mi3
 /// A server with a directory that asks the host about passwords, and another one on trial.
 struct Scene {
     site: Site,
-    desk: TempDir,
 }
 
 impl Scene {
@@ -23,23 +21,14 @@ impl Scene {
         let mut site = Site::temporary(&[]).unwrap();
         site.start_apns().unwrap();
         site.start_server().unwrap();
-        let desk = tempfile::tempdir().unwrap();
-        for (package, file) in [
-            ("guest-directory", "school.wasm"),
-            ("example-directory", "other.wasm"),
-        ] {
-            fs::copy(guests::component(package), desk.path().join(file)).unwrap();
-        }
-        let policy = desk.path().join("policy.toml");
-        let bound = format!(
-            "[[binding]]\nhook = \"directory\"\nname = \"school\"\nplugin = \"school.wasm\"\ngrants = [\"log\", \"secrets\"]\n{further}"
+        let policy = format!(
+            "[[binding]]\nhook = \"directory\"\nname = \"school\"\nplugin = \"guest-directory.wasm\"\ngrants = [\"log\", \"secrets\"]\n{further}"
         );
-        fs::write(&policy, bound).unwrap();
-        site.lanyard(&["policy", "apply", &policy.display().to_string()])
-            .unwrap();
+        let packages = ["guest-directory", "example-directory"];
+        site.apply(&policy, &packages).unwrap();
         let browser = Browser::open(&site).await;
         assert_eq!(browser.sign_in("ada", PASSWORD).await.status, 200);
-        Self { site, desk }
+        Self { site }
     }
 
     /// The decision that let her in.
@@ -60,11 +49,11 @@ impl Scene {
     }
 
     fn file(&self, name: &str) -> String {
-        self.desk.path().join(name).display().to_string()
+        self.site.data().join(name).display().to_string()
     }
 
     fn shadow(&self, further: &[&str]) -> Value {
-        let file = self.file("other.wasm");
+        let file = self.file("example-directory.wasm");
         let trial = ["plugin", "shadow", &file, "--hook", "directory"];
         self.site.lanyard_json(&[&trial, further].concat()).unwrap()
     }
@@ -171,7 +160,7 @@ async fn a_new_component_is_tried_against_what_was_decided() {
         json!({ "result": "undetermined", "needs": "secret.verify" })
     );
 
-    let file = scene.file("school.wasm");
+    let file = scene.file("guest-directory.wasm");
     let shadow = ["plugin", "shadow", &file, "--hook", "directory"];
     let said = scene.site.lanyard(&shadow).unwrap();
     assert_eq!(said.trim(), "1 the same, 0 changed, 0 undetermined");
@@ -180,7 +169,7 @@ async fn a_new_component_is_tried_against_what_was_decided() {
 #[tokio::test]
 async fn a_binding_on_trial_is_recorded_and_changes_nothing() {
     let on_trial = format!(
-        "[[binding]]\nhook = \"directory\"\nname = \"other\"\nplugin = \"other.wasm\"\ngrants = [\"secrets\"]\nmode = \"shadow\"\n\
+        "[[binding]]\nhook = \"directory\"\nname = \"other\"\nplugin = \"example-directory.wasm\"\ngrants = [\"secrets\"]\nmode = \"shadow\"\n\
          settings = {{ name = \"ada\", password_hash = \"{HASH}\" }}\n"
     );
     let scene = Scene::with_a_sign_in(&on_trial).await;

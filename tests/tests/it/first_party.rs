@@ -11,27 +11,18 @@ use lanyard_tests::{
 };
 use lanyard_wasm::{Capacity, PluginHost};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const PASSWORD: &str = "correct horse battery";
 const PLUGINS: [&str; 2] = ["challenge-approval", "command-rules"];
 
-/// A running server with this policy; the plugins are beside it.
-fn running(policy: &str) -> (Site, TempDir) {
-    let desk = tempfile::tempdir().unwrap();
-    for plugin in PLUGINS {
-        let component = guests::component(plugin);
-        fs::copy(component, desk.path().join(format!("{plugin}.wasm"))).unwrap();
-    }
-    let file = desk.path().join("policy.toml");
-    fs::write(&file, policy).unwrap();
+/// A running server with this policy.
+fn running(policy: &str) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
-    site.lanyard(&["policy", "apply", file.to_str().unwrap()])
-        .unwrap();
-    (site, desk)
+    site.apply(policy, &PLUGINS).unwrap();
+    site
 }
 
 fn binding(hook: &str, plugin: &str, further: &str) -> String {
@@ -83,7 +74,7 @@ fn a_device_is_approved_welcomed_and_locked_when_its_person_is_disabled() {
     );
     let commands = "commands = { allow = [\"DeviceInformation\"], destructive = [\"DeviceLock\"] }";
     let rules = binding("event", "command-rules", &format!("{commands}\n{RULES}"));
-    let (site, _desk) = running(&[approval, rules].concat());
+    let site = running(&[approval, rules].concat());
     let _device = start_device(&site);
     let enrolled = device(
         &site,
@@ -131,7 +122,7 @@ fn each_binding_that_hears_of_an_event_decides_for_itself_and_its_commands_say_b
              commands = {{ allow = [\"{command}\"] }}\nsettings = {{ rules = [{rule}] }}\n"
         )
     });
-    let (site, _desk) = running(&policy.concat());
+    let site = running(&policy.concat());
     let _device = start_device(&site);
     device(&site, "the one", has("ProfileList", "acknowledged"));
     let enrolled = device(&site, "the other", has("SecurityInfo", "acknowledged"));
@@ -150,7 +141,7 @@ fn each_binding_that_hears_of_an_event_decides_for_itself_and_its_commands_say_b
 fn a_lock_that_is_not_granted_is_not_issued() {
     let commands = "commands = { allow = [\"DeviceInformation\"] }";
     let rules = binding("event", "command-rules", &format!("{commands}\n{RULES}"));
-    let (site, _desk) = running(&rules);
+    let site = running(&rules);
     let _device = start_device(&site);
     device(
         &site,
@@ -183,16 +174,13 @@ fn quiet_hours_hold_a_command_back_and_an_operators_lock_not() {
     let settings = format!(
         "settings = {{ quiet_hours = {{ from = \"{from}\", to = \"{to}\" }}, rules = [] }}"
     );
-    let (site, _desk) = running(&binding("command-selection", "command-rules", &settings));
+    let site = running(&binding("command-selection", "command-rules", &settings));
     let _device = start_device(&site);
-    let enrolled = device(&site, "the enrollment", |device| {
-        device["state"] == "enrolled"
-    });
-    let udid = enrolled["id"].as_str().unwrap();
-    let held = site.post(udid, "ProfileList").unwrap();
+    let udid = site.enrolled().unwrap();
+    let held = site.post(&udid, "ProfileList").unwrap();
     // By the end of the second exchange it would long have gone out with the first.
     for _ in 0..2 {
-        let lock = site.post(udid, "DeviceLock").unwrap();
+        let lock = site.post(&udid, "DeviceLock").unwrap();
         assert_eq!(site.completed(&lock).unwrap()["state"], "acknowledged");
     }
     assert_eq!(site.command(&held).unwrap()["state"], "queued");
@@ -276,12 +264,16 @@ async fn each_says_what_it_is_and_wants() {
     })
     .unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
-    let mut seen = 0;
-    for plugin in fs::read_dir(folder).unwrap() {
-        let plugin = plugin.unwrap().path();
-        let Ok(schema) = fs::read(plugin.join("settings.schema.json")) else {
-            continue;
-        };
+    let folders = fs::read_dir(folder).unwrap();
+    let plugins = folders.map(|folder| folder.unwrap().path());
+    let plugins: Vec<_> = plugins
+        .filter(|plugin| plugin.join("Cargo.toml").exists())
+        .collect();
+    assert!(!plugins.is_empty());
+    for plugin in plugins {
+        let schema = plugin.join("settings.schema.json");
+        let schema =
+            fs::read(&schema).unwrap_or_else(|error| panic!("{}: {error}", schema.display()));
         let name = plugin.file_name().unwrap().to_str().unwrap();
         let component = fs::read(guests::component(name)).unwrap();
         let loaded = host.load(component).await.unwrap();
@@ -291,7 +283,5 @@ async fn each_says_what_it_is_and_wants() {
         let schema: Value = serde_json::from_slice(&schema).unwrap();
         let carried = manifest.settings_schema.clone().map(Value::Object);
         assert_eq!(carried, Some(schema), "{name}");
-        seen += 1;
     }
-    assert!(seen >= 3, "{seen}");
 }

@@ -79,9 +79,7 @@ fn a_fleet_enrolls_at_once_and_every_device_is_itself() {
 
 fn start(site: &Site, person: &str, count: usize) -> Process {
     let password = format!("the password of {person}");
-    let shared = site.password_file(&password).unwrap();
-    let file = site.data().with_file_name(person);
-    fs::rename(shared, &file).unwrap();
+    let file = site.secret_file(person, &password).unwrap();
     let file_name = file.display().to_string();
     site.lanyard(&["user", "add", person, "--password-file", &file_name])
         .unwrap();

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use lanyard_tests::{guests, site::Site};
 use lanyard_wasm::Manifest;
 
-use crate::browser::{Browser, is_page};
+use crate::browser::{Browser, WRONG, is_page};
 
 /// Compiling this component is what takes long here, so it is done once, by the server, and everything is asked of that.
 #[tokio::test]
@@ -23,11 +23,9 @@ async fn a_person_of_a_plugin_in_javascript_signs_in() {
         .unwrap()
         .append_to(&mut with_manifest);
     fs::write(component, with_manifest).unwrap();
-    let file = site.data().join("policy.toml");
     let apply = |from: &str, to: &str| {
         assert!(right.contains(from), "{from} is not in {right}");
-        fs::write(&file, right.replace(from, to)).unwrap();
-        site.lanyard(&["policy", "apply", &file.display().to_string()])
+        site.apply(&right.replace(from, to), &[])
     };
     for (from, to, part) in [
         (
@@ -49,7 +47,7 @@ async fn a_person_of_a_plugin_in_javascript_signs_in() {
         let step = browser.sign_in("ada", "correct horse").await;
         assert_eq!(step.status, 200, "{start}");
         let step = browser.sign_in("ada", "wrong horse").await;
-        is_page(&step, 403, "User name or password is wrong.");
+        is_page(&step, 403, WRONG);
         let step = browser.sign_in("tester", "correct horse battery").await;
         assert_eq!(step.status, 200, "whom it does not know, others may");
 

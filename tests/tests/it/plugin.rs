@@ -11,38 +11,30 @@ use lanyard_device::{
     manage::Managed,
     mischief::Told,
 };
-use lanyard_tests::{
-    guests,
-    site::{Site, USER},
-};
+use lanyard_tests::site::{Site, USER};
 
-use crate::browser::{Browser, header_of, is_page, text};
+use crate::browser::{
+    Browser, OVER, TRY_AGAIN, WRONG, attribute, cookie_of, header_of, is_page, text,
+};
 
 const PASSWORD: &str = "correct horse battery";
 /// Of `ada`, whom the plugin knows.
 const ADAS_PASSWORD: &str = "correct horse";
-const FILE: &str = "school-directory.wasm";
-
-/// An installation with this file bound as the directory `school`.
-/// A policy that binds one file as a directory.
-fn policy(site: &Site, component: &[u8]) -> String {
-    let policy = site.data().join("policy.toml");
-    fs::write(site.data().join(FILE), component).unwrap();
-    let text = format!(
-        "[[binding]]\nhook = \"directory\"\nname = \"school\"\nplugin = \"{FILE}\"\ngrants = [\"log\", \"secrets\"]\n"
-    );
-    fs::write(&policy, text).unwrap();
-    policy.display().to_string()
-}
+const FILE: &str = "guest-directory.wasm";
+const POLICY: &str = r#"
+[[binding]]
+hook = "directory"
+name = "school"
+plugin = "guest-directory.wasm"
+grants = ["log", "secrets"]
+"#;
 
 fn running_site() -> Site {
-    let component = fs::read(guests::component("guest-directory")).unwrap();
     let mut site = Site::temporary(&[]).unwrap();
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
-    let policy = policy(&site, &component);
-    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    site.apply(POLICY, &["guest-directory"]).unwrap();
     site
 }
 
@@ -61,7 +53,7 @@ async fn a_plugin_vouches_for_its_persons_and_leaves_others_to_the_next_director
         if is_right {
             assert_eq!(answer.status, 200, "{user_name}");
         } else {
-            is_page(&answer, 403, "User name or password is wrong.");
+            is_page(&answer, 403, WRONG);
         }
     }
     let store = site.store().await.unwrap();
@@ -85,7 +77,7 @@ async fn a_plugin_that_fails_never_says_that_the_password_is_wrong() {
         ("away", "unavailable"),
     ] {
         let answer = browser.sign_in(user_name, PASSWORD).await;
-        is_page(&answer, 503, "Signing in is not possible right now.");
+        is_page(&answer, 503, TRY_AGAIN);
         let log = site.server_log();
         let failure = log
             .lines()
@@ -150,8 +142,8 @@ async fn a_file_that_is_no_directory_plugin_is_not_bound() {
         (b"\0asm\x0d\0\x01\0broken", "the component is not valid"),
         (&too_large, "bytes, and at most"),
     ] {
-        let policy = policy(&site, content);
-        let said = site.lanyard(&["policy", "apply", &policy]).unwrap_err();
+        fs::write(site.data().join(FILE), content).unwrap();
+        let said = site.apply(POLICY, &[]).unwrap_err();
         for part in ["directory `school`", FILE, reason] {
             assert!(said.contains(part), "{part:?} is not in {said}");
         }
@@ -159,15 +151,6 @@ async fn a_file_that_is_no_directory_plugin_is_not_bound() {
     let browser = Browser::open(&site).await;
     let answer = browser.sign_in("ada", ADAS_PASSWORD).await;
     assert_eq!(answer.status, 200, "the policy before stays in force");
-}
-
-/// What stands in an attribute of the page.
-fn attribute(page: &Answer, before: &str) -> String {
-    let page = text(page);
-    let (_, rest) = page
-        .split_once(before)
-        .unwrap_or_else(|| panic!("{before} is not in {page}"));
-    rest.split('"').next().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -199,33 +182,26 @@ async fn a_plugin_asks_for_a_code_and_a_ticket_is_good_once() {
             ),
             ("field.code", code.to_owned()),
         ];
-        let cookie = header_of(page, header::SET_COOKIE);
-        let cookie = cookie.split(';').next().unwrap();
         let fields = fields
             .each_ref()
             .map(|(name, value)| (*name, value.as_str()));
-        let call = browser.form_to(&site.url("/enroll/step"), &fields, Some(cookie));
+        let call = browser.form_to(&site.url("/enroll/step"), &fields, Some(cookie_of(page)));
         browser.client.send(&call).await.unwrap()
     };
     let page = open().await;
-    is_page(
-        &answer(&page, "000000", None).await,
-        403,
-        "User name or password is wrong.",
-    );
-    let over = "This page was open for too long. Please sign in again.";
-    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+    is_page(&answer(&page, "000000", None).await, 403, WRONG);
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, OVER);
 
     let page = open().await;
     is_page(
         &answer(&page, ADAS_PASSWORD, Some("made-up")).await,
         403,
-        over,
+        OVER,
     );
     let signed_in = answer(&page, ADAS_PASSWORD, None).await;
     assert_eq!(signed_in.status, 200);
     assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
-    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, over);
+    is_page(&answer(&page, ADAS_PASSWORD, None).await, 403, OVER);
     assert_ne!(tickets[0], tickets[1]);
 }
 
@@ -254,9 +230,8 @@ async fn a_plugin_sends_the_browser_elsewhere_and_takes_it_back() {
         }
         browser.client.send(&call).await.unwrap()
     };
-    let over = "This page was open for too long. Please sign in again.";
-    is_page(&come_back("correct+horse", None).await, 403, over);
+    is_page(&come_back("correct+horse", None).await, 403, OVER);
     let signed_in = come_back("correct+horse", Some(cookie)).await;
     assert_eq!(signed_in.content_type, lanyard_mdm::profile::CONTENT_TYPE);
-    is_page(&come_back("correct+horse", Some(cookie)).await, 403, over);
+    is_page(&come_back("correct+horse", Some(cookie)).await, 403, OVER);
 }

@@ -102,12 +102,11 @@ fn a_pkcs12_push_certificate_does_what_one_in_pem_does() {
     let mut site = Site::temporary(&[]).unwrap();
     site.start_apns().unwrap();
     let said = site.apns().unwrap().clone();
-    let password = site.password_file(&said.push_pkcs12_password).unwrap();
-    let kept = site.data().with_file_name("p12-password");
-    std::fs::rename(password, &kept).unwrap();
+    let password = &said.push_pkcs12_password;
+    let password = site.secret_file("p12-password", password).unwrap();
     let quoted = |path: &std::path::Path| format!("\"{}\"", path.display());
     site.set("LANYARD_PUSH_CERTIFICATE", quoted(&said.push_pkcs12));
-    site.set("LANYARD_PUSH_PASSWORD_FILE", quoted(&kept));
+    site.set("LANYARD_PUSH_PASSWORD_FILE", quoted(&password));
     site.start_server().unwrap();
     let _device = enrolled(&site);
     acknowledged(&site, &site.send(UDID, "DeviceInformation", &[]).unwrap());

@@ -21,7 +21,6 @@ use lanyard_device::{
 use lanyard_pki::Certificate;
 use lanyard_store::CertificatePurpose;
 use lanyard_tests::{
-    guests,
     openssl::openssl,
     process::{PATIENCE, wait_until},
     site::{Site, USER},
@@ -94,12 +93,7 @@ async fn strongswan_waits_for_an_operator_over_a_crash_of_the_server() {
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site.add_user(PASSWORD).unwrap();
-    let plugin = site.data().join("approval.wasm");
-    std::fs::copy(guests::component("challenge-approval"), plugin).unwrap();
-    let policy = site.data().join("policy.toml");
-    std::fs::write(&policy, MANUAL).unwrap();
-    site.lanyard(&["policy", "apply", policy.to_str().unwrap()])
-        .unwrap();
+    site.apply(MANUAL, &["challenge-approval"]).unwrap();
     let client = StrongSwan::new(&site).await;
     client.fetch_authorities().await;
 
@@ -139,7 +133,7 @@ const MANUAL: &str = r#"
 [[binding]]
 hook = "ra-approval"
 name = "certificates"
-plugin = "approval.wasm"
+plugin = "challenge-approval.wasm"
 settings = { manual_approval = [{ name = "everybody", purpose = ["ota-interim"] }] }
 "#;
 

@@ -6,11 +6,9 @@ use lanyard_device::http::{Answer, Call};
 use lanyard_mdm::{document::Limits, ota::ProfileService, profile::CONTENT_TYPE, signed};
 use lanyard_tests::site::{Site, USER};
 
-use crate::browser::{Browser, basic, header_of, is_page, text};
+use crate::browser::{Browser, OVER, WRONG, basic, header_of, is_page, text};
 
 const PASSWORD: &str = "correct horse battery";
-const WRONG: &str = "User name or password is wrong.";
-const TOO_OLD: &str = "This page was open for too long.";
 
 fn site(settings: &[(&str, &str)]) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
@@ -64,7 +62,7 @@ async fn a_form_that_is_not_ours_does_nothing() {
     ] {
         let fields = right.into_iter().chain(csrf.map(|csrf| ("csrf", csrf)));
         let fields: Vec<_> = fields.collect();
-        is_page(&browser.send(&fields, cookie).await, 403, TOO_OLD);
+        is_page(&browser.send(&fields, cookie).await, 403, OVER);
     }
     let fields = [right[0], right[1], ("csrf", token.as_str())];
     let among_others = format!("theme=dark; {cookie}; x=y");
@@ -168,7 +166,7 @@ async fn attempts_are_counted_by_address() {
             .send(&[("user_name", USER), ("password", "x")], None)
             .await,
         403,
-        TOO_OLD,
+        OVER,
     );
 }
 

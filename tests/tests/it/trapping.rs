@@ -1,13 +1,10 @@
 //! A command-selection plugin that traps stands in nobody's way.
 
-use std::fs;
-
 use lanyard_device::journal::Status;
-use lanyard_tests::{guests, process::wait_until, site::Site};
+use lanyard_tests::site::Site;
 
 const PASSWORD: &str = "correct horse battery";
-const POLICY: &str =
-    "[[binding]]\nhook = \"command-selection\"\nname = \"broken\"\nplugin = \"broken.wasm\"\n";
+const POLICY: &str = "[[binding]]\nhook = \"command-selection\"\nname = \"broken\"\nplugin = \"guest-selection.wasm\"\n";
 
 #[test]
 fn a_trapping_command_plugin_does_not_stop_an_operators_erase() {
@@ -15,19 +12,9 @@ fn a_trapping_command_plugin_does_not_stop_an_operators_erase() {
     site.start_apns().unwrap();
     site.start_server().unwrap();
     let password = site.add_user(PASSWORD).unwrap();
-    let component = guests::component("guest-selection");
-    fs::copy(component, site.data().join("broken.wasm")).unwrap();
-    let policy = site.data().join("policy.toml");
-    fs::write(&policy, POLICY).unwrap();
-    site.lanyard(&["policy", "apply", policy.to_str().unwrap()])
-        .unwrap();
+    site.apply(POLICY, &["guest-selection"]).unwrap();
     let mut device = site.start_device(&password, &[]).unwrap();
-    let udid = wait_until("the enrollment", || {
-        let devices = site.lanyard_json(&["device", "list"]).ok()?;
-        let device = &devices[0];
-        (device["state"] == "enrolled").then(|| device["id"].as_str().map(str::to_owned))?
-    })
-    .unwrap();
+    let udid = site.enrolled().unwrap();
 
     // It is asked about what waits in the queue, traps each time, and the queue goes on.
     let listed = site.post(&udid, "ProfileList").unwrap();

@@ -3,7 +3,6 @@
 use std::fs;
 
 use lanyard_tests::{
-    guests,
     process::wait_until,
     site::Site,
     slapd::{BASE, PASSWORD, SERVICE_DN, SERVICE_PASSWORD, Slapd},
@@ -11,7 +10,7 @@ use lanyard_tests::{
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
 
-use crate::browser::{Browser, is_page};
+use crate::browser::{Browser, TRY_AGAIN, WRONG, is_page};
 
 const POLICY: &str = r#"
 [[binding]]
@@ -45,40 +44,18 @@ rules = [
 
 fn running(slapd: &Slapd) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
-    let data = site.data();
-    fs::write(data.join("corp-ca.pem"), slapd.ca()).unwrap();
-    // A file of its own, because the next password is written to the same place.
-    let password = data.join("corp.password");
-    fs::rename(site.password_file(SERVICE_PASSWORD).unwrap(), &password).unwrap();
-    let toml = data.join("lanyard.toml");
-    let configured = fs::read_to_string(&toml).unwrap();
+    fs::write(site.data().join("corp-ca.pem"), slapd.ca()).unwrap();
+    site.secret_file("corp.password", SERVICE_PASSWORD).unwrap();
     let directory = format!(
-        "\n[ldap.corp]\nurl = \"{}\"\nca = \"corp-ca.pem\"\nbase = \"{BASE}\"\nbind_dn = \"{SERVICE_DN}\"\nbind_password_file = \"{}\"\n",
-        slapd.secure_url(),
-        password.display()
+        "[ldap.corp]\nurl = \"{}\"\nca = \"corp-ca.pem\"\nbase = \"{BASE}\"\nbind_dn = \"{SERVICE_DN}\"\nbind_password_file = \"corp.password\"\n",
+        slapd.secure_url()
     );
-    fs::write(&toml, configured + &directory).unwrap();
-    for plugin in ["ldap-directory", "challenge-approval", "command-rules"] {
-        let component = guests::component(plugin);
-        fs::copy(component, data.join(format!("{plugin}.wasm"))).unwrap();
-    }
-    let policy = data.join("policy.toml");
-    fs::write(&policy, POLICY).unwrap();
+    site.configure(&directory).unwrap();
     site.start_apns().unwrap();
     site.start_server().unwrap();
-    let policy = policy.display().to_string();
-    site.lanyard(&["policy", "apply", &policy]).unwrap();
+    let plugins = ["ldap-directory", "challenge-approval", "command-rules"];
+    site.apply(POLICY, &plugins).unwrap();
     site
-}
-
-/// The one device, once the person's enrollment is through.
-fn enrolled(site: &Site) -> String {
-    wait_until("the enrollment", || {
-        let devices = site.lanyard_json(&["device", "list"]).ok()?;
-        let device = &devices[0];
-        (device["state"] == "enrolled").then(|| device["id"].as_str().map(str::to_owned))?
-    })
-    .unwrap()
 }
 
 /// Lets a day pass for a server that does not run: whoever was looked up already is to be looked up again.
@@ -145,24 +122,24 @@ async fn who_may_not_is_told_apart_from_a_directory_that_is_away() {
     let site = running(&slapd);
     let browser = Browser::open(&site).await;
     let refused = browser.sign_in("bob", PASSWORD).await;
-    is_page(&refused, 403, "User name or password is wrong.");
+    is_page(&refused, 403, WRONG);
     assert!(
         site.server_log().contains("not-in-group"),
         "for the operator"
     );
     let refused = browser.sign_in("eve", PASSWORD).await;
-    is_page(&refused, 403, "User name or password is wrong.");
+    is_page(&refused, 403, WRONG);
     assert!(
         site.server_log().contains("account-disabled"),
         "for the operator"
     );
     let refused = browser.sign_in("ada", "wrong horse").await;
-    is_page(&refused, 403, "User name or password is wrong.");
+    is_page(&refused, 403, WRONG);
     assert_eq!(browser.sign_in("ada", PASSWORD).await.status, 200);
 
     slapd.stop();
     let away = browser.sign_in("ada", PASSWORD).await;
-    assert_eq!(away.status, 503, "try again, and never: wrong password");
+    is_page(&away, 503, TRY_AGAIN);
 }
 
 #[tokio::test]
@@ -171,7 +148,7 @@ async fn a_person_disabled_in_slapd_is_noticed_and_locked_and_enrolls_no_more() 
     let mut site = running(&slapd);
     let password = site.password_file(PASSWORD).unwrap();
     let _device = site.start_device_of("ada", &password, &[]).unwrap();
-    let udid = enrolled(&site);
+    let udid = site.enrolled().unwrap();
     assert!(!site.device_state(&udid).unwrap().locked);
 
     site.kill_server();
@@ -195,7 +172,7 @@ async fn a_person_disabled_in_slapd_is_noticed_and_locked_and_enrolls_no_more() 
 
     let browser = Browser::open(&site).await;
     let refused = browser.sign_in("ada", PASSWORD).await;
-    is_page(&refused, 403, "User name or password is wrong.");
+    is_page(&refused, 403, WRONG);
     let mut another = site.start_device_of("ada", &password, &[]).unwrap();
     assert!(!another.wait().unwrap().success(), "{}", another.said());
     let devices = site.lanyard_json(&["device", "list"]).unwrap();

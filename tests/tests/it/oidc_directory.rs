@@ -1,7 +1,7 @@
 //! `oidc-directory` on a real server: a person signs in at a stand-in provider, and their device enrolls.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,19 +21,18 @@ use lanyard_device::{
     http::{Answer, Call, Client},
 };
 use lanyard_mdm::profile::CONTENT_TYPE;
-use lanyard_tests::{guests, site::Site};
+use lanyard_tests::site::Site;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::browser::{Browser, header_of, is_page, text};
+use crate::browser::{
+    Browser, OVER, TRY_AGAIN, WRONG, attribute, cookie_of, header_of, is_page, text,
+};
 use crate::enrollment::stage::{Journey, Stage};
 use crate::web::Web;
 
 const CLIENT_SECRET: &str = "the client's secret";
-const WRONG: &str = "User name or password is wrong.";
-const OVER: &str = "This page was open for too long. Please sign in again.";
-const TRY_AGAIN: &str = "Signing in is not possible right now. Please try again later.";
 
 type Parameters = BTreeMap<String, String>;
 
@@ -156,6 +155,8 @@ struct Setting {
     web: Web,
     /// The browser's other half: it trusts the provider.
     away: Client,
+    /// How much of the server's log was looked at, octets.
+    read: Cell<usize>,
 }
 
 impl Setting {
@@ -163,18 +164,12 @@ impl Setting {
         let provider = Provider::default();
         let web = provider.serve().await;
         let mut site = Site::temporary(&[]).unwrap();
-        let data = site.data();
-        let secret = data.join("oidc.secret");
-        fs::rename(site.password_file(CLIENT_SECRET).unwrap(), secret).unwrap();
-        let toml = data.join("lanyard.toml");
-        let configured = fs::read_to_string(&toml).unwrap();
+        site.secret_file("oidc.secret", CLIENT_SECRET).unwrap();
         let credential = format!(
-            "\n[credentials.oidc]\nscheme = \"basic\"\nuser = \"lanyard\"\nsecret_file = \"oidc.secret\"\nurls = [\"{}/token\"]\n",
+            "[credentials.oidc]\nscheme = \"basic\"\nuser = \"lanyard\"\nsecret_file = \"oidc.secret\"\nurls = [\"{}/token\"]\n",
             web.origin
         );
-        fs::write(&toml, configured + &credential).unwrap();
-        let component = guests::component("oidc-directory");
-        fs::copy(component, data.join("oidc-directory.wasm")).unwrap();
+        site.configure(&credential).unwrap();
         let policy = format!(
             "[[binding]]\nhook = \"directory\"\nname = \"oidc\"\nplugin = \"oidc-directory.wasm\"\n\
              grants = [\"log\", \"secrets\", \"http\"]\n\
@@ -185,17 +180,15 @@ impl Setting {
             site.url("/enroll/callback"),
             web.grants(&["oidc"], "/token"),
         );
-        let file = data.join("policy.toml");
-        fs::write(&file, policy).unwrap();
         site.start_apns().unwrap();
         site.start_server().unwrap();
-        site.lanyard(&["policy", "apply", file.to_str().unwrap()])
-            .unwrap();
+        site.apply(&policy, &["oidc-directory"]).unwrap();
         Self {
             away: Client::new(web.anchors()).unwrap(),
             site,
             provider,
             web,
+            read: Cell::default(),
         }
     }
 
@@ -204,11 +197,8 @@ impl Setting {
         let browser = Browser::open(&self.site).await;
         let page = browser.sign_in("ada@example.org", "").await;
         assert_eq!(page.status, 200, "{}", text(&page));
-        let cookie = header_of(&page, header::SET_COOKIE);
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        let page = text(&page);
-        let (_, url) = page.split_once("content=\"0; url=").unwrap();
-        let url = url.split('"').next().unwrap().replace("&#38;", "&");
+        let cookie = cookie_of(&page).to_owned();
+        let url = attribute(&page, "content=\"0; url=").replace("&#38;", "&");
         assert!(url.starts_with(&format!("{}/authorize?", self.web.origin)));
         Trip {
             browser,
@@ -231,10 +221,11 @@ impl Setting {
         trip.back(&back).await
     }
 
-    /// Whether the server's log says this.
+    /// The server's log says this, since it was last looked at.
     fn log_says(&self, part: &str) {
         let log = self.site.server_log();
-        assert!(log.contains(part), "{part:?} is not in {log}");
+        let new = &log[self.read.replace(log.len())..];
+        assert!(new.contains(part), "{part:?} is not in {new}");
     }
 }
 
@@ -259,6 +250,14 @@ impl Trip {
     }
 }
 
+/// The code that the provider sent back.
+fn code_of(back: &str) -> String {
+    let back = Url::parse(back).unwrap();
+    let mut pairs = back.query_pairs();
+    let (_, code) = pairs.find(|(name, _)| name == "code").unwrap();
+    code.into_owned()
+}
+
 /// The same address with another value of one parameter.
 fn with(url: &str, name: &str, value: &str) -> String {
     let mut url = Url::parse(url).unwrap();
@@ -276,10 +275,12 @@ fn with(url: &str, name: &str, value: &str) -> String {
 #[tokio::test]
 async fn a_person_signs_in_at_the_provider_and_the_device_enrolls() {
     let setting = Setting::start().await;
-    let answer = setting.round_trip().await;
+    let trip = setting.send_away().await;
+    let back = setting.sign_in(&trip).await;
+    let code = code_of(&back);
+    let answer = trip.back(&back).await;
     assert_eq!(answer.content_type, CONTENT_TYPE, "{}", text(&answer));
 
-    let log = setting.site.server_log();
     let stage = Stage::of(setting.site);
     let mut journey = Journey::signed_in(stage.site.new_device().unwrap(), &answer.body);
     journey.reach(&stage, Phase::TokenUpdate).await;
@@ -299,9 +300,14 @@ async fn a_person_signs_in_at_the_provider_and_the_device_enrolls() {
         let said = stage.site.lanyard(&["decisions", "replay", id]).unwrap();
         assert!(said.contains("oidc: the same verdict"), "{said}");
         let exported = stage.site.lanyard(&["decisions", "export", id]).unwrap();
-        assert!(!exported.contains(CLIENT_SECRET), "{exported}");
+        for secret in [&code, CLIENT_SECRET] {
+            assert!(!exported.contains(secret), "{secret} is in {exported}");
+        }
     }
-    assert!(!log.contains(CLIENT_SECRET), "{log}");
+    let log = stage.site.server_log();
+    for secret in [&code, CLIENT_SECRET] {
+        assert!(!log.contains(secret), "{secret} is in {log}");
+    }
 }
 
 #[tokio::test]
@@ -341,10 +347,9 @@ async fn what_comes_back_altered_is_refused() {
     // A code of another sign-in, with this one's state: the provider knows another challenge of it.
     let (trip, other) = (setting.send_away().await, setting.send_away().await);
     let (back, others) = (setting.sign_in(&trip).await, setting.sign_in(&other).await);
-    let others = Url::parse(&others).unwrap();
-    let code = others.query_pairs().find(|(name, _)| name == "code");
-    let injected = with(&back, "code", &code.unwrap().1);
+    let injected = with(&back, "code", &code_of(&others));
     is_page(&trip.back(&injected).await, 403, WRONG);
+    setting.log_says("code=\"code-refused\"");
 
     setting.provider.book().refuses = true;
     is_page(&setting.round_trip().await, 403, WRONG);
