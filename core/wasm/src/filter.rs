@@ -135,5 +135,12 @@ mod tests {
             filled("(uid={user})", &[("user", &"*".repeat(2000))]),
             Err(Malformed::Long)
         );
+        let nested = |depth: usize| {
+            let (open, close) = ("(!".repeat(depth), ")".repeat(depth));
+            filled(&format!("{open}(a=b){close}"), &[])
+        };
+        assert!(nested(31).is_ok());
+        assert_eq!(nested(32), Err(Malformed::Deep));
+        assert_eq!(nested(1300), Err(Malformed::Deep));
     }
 }

@@ -235,6 +235,22 @@ async fn a_service_account_that_is_refused_is_no_wrong_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bind_stays_below_the_base() {
+    let slapd = Slapd::start();
+    let plugin = with_directory(settings_of(&slapd), bind()).await;
+    for elsewhere in [
+        "cn=admin,dc=elsewhere",
+        "<GUID=00>;uid=ada,dc=example,dc=org",
+    ] {
+        let (code, said) = asked(&plugin, elsewhere, PASSWORD).await.unwrap();
+        assert!(
+            code == "invalid" && said.contains("not below the base"),
+            "{code} {said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_that_is_not_granted_ends_the_call() {
     let corp = BTreeSet::from(["corp".to_owned()]);
     for (probe, directories, named) in [

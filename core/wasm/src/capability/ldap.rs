@@ -378,6 +378,8 @@ mod tests {
             "uid=x\\,ou=people,dc=example",
             "xou=people,dc=example",
             "ou=people,dc=example,dc=evil",
+            "<GUID=00>;uid=ada,ou=people,dc=example",
+            "\"uid=x,\",ou=people,dc=example",
         ] {
             assert!(!is_at_or_below(outside, base), "{outside}");
         }

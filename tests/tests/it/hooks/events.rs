@@ -46,6 +46,37 @@ impl EventSink for Sink {
     }
 }
 
+/// Never comes to an end with what it is told.
+struct Stuck;
+
+#[async_trait]
+impl EventSink for Stuck {
+    async fn handle(&self, _: Event) -> Result<Vec<IssuedCommand>, HookFailure> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_binding_that_is_slow_holds_up_no_other() {
+    let sink = Arc::new(Sink::default());
+    let quick: Arc<dyn EventSink> = Arc::clone(&sink) as _;
+    let stuck: Arc<dyn EventSink> = Arc::new(Stuck);
+    let hooks = Hooks {
+        events: vec![Binding::new("stuck", stuck), Binding::new("quick", quick)],
+        ..Hooks::default()
+    };
+    let workshop = Workshop::open(hooks, Vec::new()).await;
+    let device = workshop.enroll().await;
+    let engine = workshop.engine.clone();
+    let work = tokio::spawn(async move { engine.work_until(std::future::pending()).await });
+    // Two certificates and the enrollment.
+    while sink.told.lock().unwrap().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(device.idle().await.is_some(), "what the quick one wants");
+    work.abort();
+}
+
 #[tokio::test]
 async fn what_happens_is_told_until_it_is_heard_and_may_lead_to_commands() {
     let sink = Arc::new(Sink::default());
