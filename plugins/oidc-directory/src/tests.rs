@@ -130,7 +130,7 @@ impl Away {
             assert_eq!(URL_SAFE_NO_PAD.encode(digest), challenge);
             assert_eq!(form["grant_type"], "authorization_code");
             assert_eq!(
-                form.get("client_id").is_none(),
+                !form.contains_key("client_id"),
                 request.credential.as_deref() == Some("oidc")
             );
             Ok(response(status, &answer))
