@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_policy::Secret;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::ldap_messages;
 use crate::trust::{self, RootsError};
 
 /// LDAP directories, by the names that bindings grant them under.
@@ -56,6 +60,8 @@ struct Inner {
     settings: DirectorySettings,
     host: String,
     port: u16,
+    /// From the beginning, or from StartTLS on.
+    is_encrypted: bool,
     tls: Arc<ClientConfig>,
     searching: Mutex<Option<Ldap>>,
 }
@@ -81,6 +87,7 @@ impl LdapDirectory {
         Ok(Self(Arc::new(Inner {
             port: url.port().unwrap_or(usual),
             host,
+            is_encrypted: settings.starttls || url.scheme() == "ldaps",
             tls,
             settings,
             searching: Mutex::default(),
@@ -101,18 +108,27 @@ impl LdapDirectory {
             settings,
             host,
             port,
+            is_encrypted,
             tls,
             ..
         } = &*self.0;
         let connected = tokio::time::timeout(settings.timeout, async {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            let mut stream = TcpStream::connect((host.as_str(), *port)).await?;
             // Without it, each small message waits for the acknowledgement of the one before.
             stream.set_nodelay(true)?;
-            let ldap = LdapConnSettings::new()
-                .set_config(Arc::clone(tls))
-                .set_starttls(settings.starttls)
-                .set_std_stream(StdStream::Tcp(stream.into_std()?));
-            LdapConnAsync::with_settings(ldap, &settings.url).await
+            if settings.starttls {
+                ldap_messages::start_tls(&mut stream).await?;
+            }
+            let measured = if *is_encrypted {
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let connector = TlsConnector::from(Arc::clone(tls));
+                ldap_messages::measured(connector.connect(name, stream).await?)?
+            } else {
+                ldap_messages::measured(stream)?
+            };
+            let ldap = LdapConnSettings::new().set_std_stream(StdStream::Unix(measured));
+            // The stream is open already; this URL says of which kind it is.
+            LdapConnAsync::with_settings(ldap, "ldapi://measured").await
         });
         let (connection, ldap) = connected.await??;
         tokio::spawn(connection.drive());

@@ -37,6 +37,7 @@ mod filter;
 mod grant;
 mod hook;
 mod host;
+mod ldap_messages;
 mod limits;
 mod load;
 mod log;

@@ -21,6 +21,7 @@ use lanyard_wasm::{
     LdapDirectory, LoadError, Outside, PluginHost, Terms, WasmDirectory,
 };
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use zeroize::Zeroizing;
 
 const ADA: &str = "uid=ada,ou=people,dc=example,dc=org";
@@ -232,6 +233,36 @@ async fn a_service_account_that_is_refused_is_no_wrong_password() {
         code == "unavailable" && said.contains("service account"),
         "{code} {said}"
     );
+}
+
+/// The library that reads LDAP goes down one call for each level, and a stack that ends ends the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_answers_with_nothing_but_nesting_is_away() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ldap://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let levels = (0..200_000_u32).rev().flat_map(|within| {
+            let [a, b, c, d] = (within * 6).to_be_bytes();
+            [0x30, 0x84, a, b, c, d]
+        });
+        let nested: Vec<u8> = levels.collect();
+        while let Ok((mut peer, _)) = listener.accept().await {
+            let _ = peer.write_all(&nested).await;
+        }
+    });
+    for starttls in [false, true] {
+        let settings = DirectorySettings {
+            url: url.clone(),
+            starttls,
+            roots: None,
+            base: "dc=example".to_owned(),
+            account: None,
+            timeout: Duration::from_secs(5),
+        };
+        let plugin = with_directory(settings, search()).await;
+        let (code, said) = asked(&plugin, "ada", PASSWORD).await.unwrap();
+        assert_eq!(code, "unavailable", "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
