@@ -224,8 +224,7 @@ impl Engine {
         let id = id.to_string();
         // Offered again at the next Idle: a device that put something off would only do so again in the same exchange.
         let skip_not_now = said != Said::Idle;
-        let mut chosen = self.choose(&id, skip_not_now, result, now).await?;
-        while let Some(command) = chosen {
+        while let Some(command) = self.choose(&id, skip_not_now, result.clone(), now).await? {
             let CommandSummary {
                 uuid, request_type, ..
             } = &command.summary;
@@ -239,7 +238,6 @@ impl Engine {
                 return Ok(Some(command.payload));
             }
             // It was cancelled after it was chosen, so there is one less each time.
-            chosen = self.store().next_command(&id, skip_not_now).await?;
         }
         self.come_back(&id, said, now).await?;
         Ok(None)

@@ -1,9 +1,6 @@
 //! The event hook: what happened is put into the outbox with what happened, and told to every binding from there.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use lanyard_policy::{
     Decided, DeviceFacts, Event, EventSink, HookFailure, HookPoint, IssuedCommand, Occurrence,
@@ -22,7 +19,7 @@ use crate::{
     refusal::chain,
 };
 
-/// Events that one look at the outbox takes.
+/// Events of one binding that one look at the outbox takes.
 const BATCH: u64 = 100;
 /// How long one binding is told events, before the others get their next ones.
 const ROUND: Duration = Duration::from_secs(5);
@@ -85,17 +82,10 @@ impl Engine {
 
     /// Tells the events that are due, to each binding its own: one that is slow holds up itself.
     pub(crate) async fn deliver_events(&self) -> Result<(), StoreError> {
-        let mut of_bindings = BTreeMap::<String, Vec<DueEvent>>::new();
-        for due in self.store().due_events(self.now(), BATCH).await? {
-            of_bindings
-                .entry(due.binding.clone())
-                .or_default()
-                .push(due);
-        }
         let mut told = JoinSet::new();
-        for due in of_bindings.into_values() {
+        for binding in self.store().bindings_due(self.now()).await? {
             let engine = self.clone();
-            told.spawn(async move { engine.tell_in_order(due).await });
+            told.spawn(async move { engine.tell(&binding).await });
         }
         let mut outcome = Ok(());
         while let Some(ended) = told.join_next().await {
@@ -108,10 +98,10 @@ impl Engine {
         outcome
     }
 
-    /// What is not told in a round's time is due in the next one.
-    async fn tell_in_order(&self, events: Vec<DueEvent>) -> Result<(), StoreError> {
+    /// Tells one binding, in order. What is not told in a round's time is due in the next one.
+    async fn tell(&self, binding: &str) -> Result<(), StoreError> {
         let until = Instant::now() + ROUND;
-        for due in events {
+        for due in self.store().due_events(binding, self.now(), BATCH).await? {
             if Instant::now() >= until {
                 break;
             }

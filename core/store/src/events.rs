@@ -49,17 +49,37 @@ impl Store {
         store
     }
 
-    /// The events that are due, the longest due first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
+    /// The bindings that events are due for, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn bindings_due(&self, now: SystemTime) -> Result<Vec<String>, StoreError> {
+        let bindings = Entity::find()
+            .select_only()
+            .column(Column::Binding)
+            .distinct()
+            .filter(Column::DueAt.lte(to_millis(now)))
+            .order_by_asc(Column::Binding)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        Ok(bindings)
+    }
+
+    /// The events that are due for a binding, the longest due first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
     ///
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
     pub async fn due_events(
         &self,
+        binding: &str,
         now: SystemTime,
         limit: u64,
     ) -> Result<Vec<DueEvent>, StoreError> {
         let rows = Entity::find()
+            .filter(Column::Binding.eq(binding))
             .filter(Column::DueAt.lte(to_millis(now)))
             .order_by_asc(Column::DueAt)
             .limit(page(limit))

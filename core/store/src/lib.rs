@@ -7,7 +7,8 @@
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
-//! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait are sealed with the [`SealingKey`](lanyard_pki::seal::SealingKey)
+//! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
+//! are sealed with the [`SealingKey`](lanyard_pki::seal::SealingKey)
 //! that the store was opened with; they leave it as [`Unsealed`], which is wiped when dropped and prints nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -216,15 +216,7 @@ fn no_certificate_outlives_its_authority() {
 fn what_waits_is_pending() {
     let lab = Lab::usual();
     let authorities = lab.authorities();
-    let enrollment = Enrollment::new(
-        &authorities,
-        &CLIENT,
-        &name("device"),
-        Some(&lab.challenge()),
-        CLIENT_NONCE,
-        now(),
-    )
-    .unwrap();
+    let enrollment = lab.enrollment(&authorities, &CLIENT, CLIENT_NONCE);
     let authenticated = lab.hear(enrollment.message()).unwrap();
     let answer = lab
         .endpoint

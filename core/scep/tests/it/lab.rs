@@ -11,7 +11,8 @@ use lanyard_pki::{
 };
 use lanyard_scep::{
     Authenticated, CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo,
-    Identity, Mode, Refusal, RefusalReason, Request, client::Authorities,
+    Identity, Mode, Refusal, RefusalReason, Request,
+    client::{Authorities, Enrollment},
 };
 
 pub(crate) const ENDPOINT: &str = "device";
@@ -171,6 +172,25 @@ impl Lab {
 
     pub(crate) fn challenge(&self) -> String {
         self.challenges.mint(ENDPOINT, &claims()).to_string()
+    }
+
+    /// A client's enrollment with a challenge of ours.
+    pub(crate) fn enrollment<'a>(
+        &self,
+        authorities: &'a Authorities,
+        key: &'a PrivateKey,
+        nonce: [u8; 16],
+    ) -> Enrollment<'a> {
+        let challenge = self.challenge();
+        Enrollment::new(
+            authorities,
+            key,
+            &name("device"),
+            Some(&challenge),
+            nonce,
+            now(),
+        )
+        .unwrap()
     }
 
     /// A request that is read and verified.

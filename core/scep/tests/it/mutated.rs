@@ -35,15 +35,7 @@ fn damage(message: &[u8], damages: &[(Index, usize, Vec<u8>)]) -> Vec<u8> {
 fn damaged_messages_never_panic_and_never_pass() {
     let lab = Lab::usual();
     let authorities = lab.authorities();
-    let enrollment = Enrollment::new(
-        &authorities,
-        &CLIENT,
-        &name("device"),
-        Some(&lab.challenge()),
-        CLIENT_NONCE,
-        now(),
-    )
-    .unwrap();
+    let enrollment = lab.enrollment(&authorities, &CLIENT, CLIENT_NONCE);
     let answer = lab.serve(enrollment.message()).unwrap();
     let bundle = lab.endpoint.authorities();
     let plain = Draft::new(&lab).sign();

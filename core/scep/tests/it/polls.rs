@@ -1,10 +1,7 @@
 //! CertPoll (RFC 8894, 3.3.3): who waits comes back, and nobody else in their place.
 
 use lanyard_pki::cms::{Attribute, Cipher};
-use lanyard_scep::{
-    Poll, Received, Refusal, RefusalReason,
-    client::{Answer, Enrollment},
-};
+use lanyard_scep::{Poll, Received, Refusal, RefusalReason, client::Answer};
 
 use crate::{
     draft::{Draft, MESSAGE_TYPE, TRANSACTION_ID, envelope, request},
@@ -29,16 +26,7 @@ fn receive(lab: &Lab, message: &[u8]) -> Poll {
 fn a_client_that_waits_polls_until_it_has_its_certificate() {
     let lab = Lab::usual();
     let authorities = lab.authorities();
-    let challenge = lab.challenge();
-    let mut enrollment = Enrollment::new(
-        &authorities,
-        &CLIENT,
-        &name("device"),
-        Some(&challenge),
-        CLIENT_NONCE,
-        now(),
-    )
-    .unwrap();
+    let mut enrollment = lab.enrollment(&authorities, &CLIENT, CLIENT_NONCE);
     let waits = lab.receive(enrollment.message());
     let (transaction, remembered) = (waits.transaction(), waits.csr().der().to_vec());
 

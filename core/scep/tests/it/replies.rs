@@ -151,17 +151,7 @@ impl Dialogue {
     }
 
     fn enrollment<'a>(&'a self, key: &'a PrivateKey, nonce: [u8; 16]) -> Enrollment<'a> {
-        let challenge = self.lab.challenge();
-        let subject = name("device");
-        Enrollment::new(
-            &self.authorities,
-            key,
-            &subject,
-            Some(&challenge),
-            nonce,
-            now(),
-        )
-        .unwrap()
+        self.lab.enrollment(&self.authorities, key, nonce)
     }
 }
 
@@ -186,16 +176,7 @@ fn the_client_takes_the_answer_to_its_own_request_only() {
     ));
     // Another endpoint with a registration authority of the same key.
     let elsewhere = Lab::modern();
-    let challenge = elsewhere.challenge();
-    let same_names = Enrollment::new(
-        &dialogue.authorities,
-        &CLIENT,
-        &name("device"),
-        Some(&challenge),
-        CLIENT_NONCE,
-        now(),
-    )
-    .unwrap();
+    let same_names = elsewhere.enrollment(&dialogue.authorities, &CLIENT, CLIENT_NONCE);
     assert!(matches!(
         same_names.receive(&elsewhere.serve(same_names.message()).unwrap()),
         Err(ClientError::NotTheAnswer("signer"))

@@ -56,7 +56,14 @@ async fn of_sixteen_who_find_a_person_disabled_one_tells() {
         told += usize::from(noted == StandingNoted::Disabled);
     }
     assert_eq!(told, 1);
-    assert_eq!(database.due_events(at(3), 100).await.unwrap().len(), 1);
+    assert_eq!(
+        database
+            .due_events("audit", at(3), 100)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(database.last_standing(&amina()).await.unwrap(), Some(false));
     // That the directory cannot tell now does not make the person active.
     database.defer_standing(&amina(), at(200)).await.unwrap();
@@ -84,7 +91,14 @@ async fn of_sixteen_who_see_a_schedule_due_one_ticks() {
         ticks += usize::from(attempt.await.unwrap().unwrap());
     }
     assert_eq!(ticks, 1);
-    assert_eq!(database.due_events(at(10), 100).await.unwrap().len(), 1);
+    assert_eq!(
+        database
+            .due_events("audit", at(10), 100)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
     let next = Scheduled {
         due: at(3_600),
         ..due

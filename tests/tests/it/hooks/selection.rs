@@ -2,14 +2,14 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
-use lanyard_engine::{Ceilings, Hooks};
+use lanyard_engine::{Ceilings, Engine, Hooks};
 use lanyard_mdm::connect::Status;
 use lanyard_policy::{
     Binding, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
@@ -212,6 +212,43 @@ async fn new_wishes_end_with_the_connections_ceiling() {
         "three wishes, and what an operator queued"
     );
     assert_eq!(delivered.last(), Some(&queued));
+}
+
+/// Chooses a command that is gone by the time that it is sent; then wants the device to wait.
+#[derive(Default)]
+struct Late {
+    engine: OnceLock<Engine>,
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl CommandSelection for Late {
+    async fn select(&self, question: SelectionQuestion) -> Result<SelectionVerdict, HookFailure> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
+            return wait(3600);
+        }
+        let first = question.queue[0].uuid.clone();
+        let engine = self.engine.get().unwrap();
+        engine.cancel_command(&first).await.unwrap();
+        Ok(SelectionVerdict::Deliver(first))
+    }
+}
+
+#[tokio::test]
+async fn a_choice_that_is_gone_is_made_again_and_not_passed_over() {
+    let late = Arc::new(Late::default());
+    let hook: Arc<dyn CommandSelection> = Arc::clone(&late) as _;
+    let hooks = Hooks {
+        selection: SelectionChain::new(vec![Binding::new("late", hook)]),
+        ..Hooks::default()
+    };
+    let workshop = Workshop::open(hooks, Vec::new()).await;
+    assert!(late.engine.set(workshop.engine.clone()).is_ok());
+    let device = workshop.enroll().await;
+    queue(&workshop, &device, "ProfileList").await;
+    queue(&workshop, &device, "SecurityInfo").await;
+    assert_eq!(device.idle().await, None, "the second is held back");
+    assert_eq!(late.asked.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
