@@ -73,13 +73,22 @@ pub(crate) fn up(arguments: &[OsString]) -> Result<(), Failure> {
 }
 
 /// `cargo xtask bench`: builds what is measured as it would be shipped, and measures.
-pub(crate) fn bench(arguments: &[OsString]) -> Result<(), Failure> {
+pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
+    // Before a build of minutes.
+    let folder = workspace().join("tests/benches");
+    if let Some(unknown) = names.iter().find(|name| !folder.join(name).is_dir()) {
+        return Err(Failure::new(format!(
+            "there is no benchmark `{}`; {} has one folder for each",
+            unknown.display(),
+            folder.display()
+        )));
+    }
     setup::prepare(&setup::TO_BUILD)?;
     let stage = Stage::begin("Building, optimised (the first time: about 15 minutes on 2 cores)");
     let mut build = cargo(["build", "--release", "--locked", "--bins"]);
     complete(build.args(["--package", "lanyard-server", "--package", "lanyard-device"]))?;
     let mut bench = cargo(["bench", "--locked", "--package", "lanyard-tests"]);
-    match arguments {
+    match names {
         [] => bench.arg("--benches"),
         names => names
             .iter()
@@ -179,6 +188,16 @@ mod tests {
             failure
                 .to_string()
                 .starts_with("`sh -c exit 42` ended with")
+        );
+    }
+
+    #[test]
+    fn a_benchmark_that_is_not_there_is_named_at_once() {
+        let failure = bench(&["hooks".into(), "hoks".into()]).unwrap_err();
+        assert!(
+            failure
+                .to_string()
+                .starts_with("there is no benchmark `hoks`")
         );
     }
 

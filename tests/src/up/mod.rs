@@ -136,7 +136,10 @@ pub async fn run(options: &Options) -> Result<bool, String> {
         _ => USER.to_owned(),
     };
     policy::apply(&site, &user, &password)?;
-    say(&welcome(&site, &password))?;
+    if !options.once {
+        say(&invitation(&site, &password))?;
+    }
+    say("A simulated iPhone enrolls, in a process of its own.\n")?;
 
     let begun = SystemTime::now();
     let udid = udid();
@@ -319,7 +322,8 @@ fn absolute(path: &std::path::Path) -> String {
         .to_string()
 }
 
-fn welcome(site: &Site, password: &str) -> String {
+/// For whoever stands before the screen with a phone.
+fn invitation(site: &Site, password: &str) -> String {
     let code = site
         .server_log()
         .lines()
@@ -327,8 +331,7 @@ fn welcome(site: &Site, password: &str) -> String {
         .collect::<Vec<_>>()
         .join("\n");
     format!(
-        "{code}\n\nEnroll a device: {}\nSign in as {USER} with the password {password}\n\n\
-         A simulated iPhone does so now, in a process of its own.\n",
+        "{code}\n\nEnroll a device: {}\nSign in as {USER} with the password {password}\n",
         site.url("/enroll")
     )
 }

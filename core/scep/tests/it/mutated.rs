@@ -1,14 +1,11 @@
 //! Damaged messages, in both directions: an answer or an error, never a panic, never a certificate.
 
-use lanyard_scep::{
-    client::{Authorities, Enrollment},
-    operation, pki_message,
-};
+use lanyard_scep::{client::Authorities, operation, pki_message};
 use proptest::{prelude::*, sample::Index};
 
 use crate::{
     draft::Draft,
-    lab::{CLIENT, CLIENT_NONCE, Lab, name, now},
+    lab::{CLIENT, CLIENT_NONCE, Lab},
     tlv::Node,
 };
 

@@ -15,7 +15,7 @@ use crate::{
     },
     lab::{
         AUTHORITY, CLIENT, CLIENT_NONCE, ENCRYPTION, Lab, SERVER_NONCE, SHAPES, SIGNING, STRANGER,
-        Shape, name, now,
+        Shape, now,
     },
     tlv::Node,
 };

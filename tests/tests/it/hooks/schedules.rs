@@ -32,7 +32,10 @@ fn hooks(schedule: Option<&str>) -> Hooks {
 /// The ticks in the outbox: binding and schedule.
 async fn told(workshop: &Workshop, now: u64) -> Vec<(String, String)> {
     let now = UNIX_EPOCH + Duration::from_secs(now);
-    let due = workshop.store.due_events(now, 100).await.unwrap();
+    let mut due = Vec::new();
+    for binding in workshop.store.bindings_due(now).await.unwrap() {
+        due.extend(workshop.store.due_events(&binding, now, 100).await.unwrap());
+    }
     due.into_iter()
         .map(|due| {
             let event: Event = serde_json::from_value(due.payload).unwrap();

@@ -73,7 +73,12 @@ impl Stage {
     /// What was put into the outbox about disabled persons: their enrollments.
     async fn told(&self) -> Vec<Vec<String>> {
         let now = SystemTime::now() + Duration::from_secs(10 * 365 * 86_400);
-        let due = self.workshop.store.due_events(now, 100).await.unwrap();
+        let due = self
+            .workshop
+            .store
+            .due_events("audit", now, 100)
+            .await
+            .unwrap();
         let occurrences = due.into_iter().map(|due| {
             let event: Event = serde_json::from_value(due.payload).unwrap();
             event.occurrence
@@ -196,7 +201,12 @@ async fn the_terms_of_an_enrollment_are_facts_of_later_questions() {
         assert_eq!(question.device.unwrap().further, high.clone().into());
     }
     let now = SystemTime::now() + Duration::from_secs(60);
-    let due = stage.workshop.store.due_events(now, 100).await.unwrap();
+    let due = stage
+        .workshop
+        .store
+        .due_events("audit", now, 100)
+        .await
+        .unwrap();
     let enrolled = due.into_iter().find_map(|due| {
         let event: Event = serde_json::from_value(due.payload).unwrap();
         match event.occurrence {
