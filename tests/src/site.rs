@@ -19,10 +19,15 @@ use lanyard_pki::{Certificate, seal::SealingKey};
 use lanyard_store::Store;
 use tempfile::TempDir;
 
-use crate::process::{Process, binary, wait_until};
+use crate::{
+    database,
+    process::{Process, binary, wait_until},
+};
 
 /// The person that devices are enrolled for.
 pub const USER: &str = "tester";
+
+const DATABASE_URL: &str = "LANYARD_DATABASE_URL";
 
 /// One installation, below one folder.
 pub struct Site {
@@ -46,6 +51,9 @@ impl Site {
     pub fn temporary(init: &[&str]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut site = Self::at(folder.path(), init)?;
+        if let Some(url) = database::on_postgres()? {
+            site.set(DATABASE_URL, url);
+        }
         site._temporary = Some(folder);
         Ok(site)
     }
@@ -106,6 +114,19 @@ impl Site {
     #[must_use]
     pub fn server_root(&self) -> PathBuf {
         self.data().join("server/root.pem")
+    }
+
+    /// The database's URL.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        let set = self
+            .environment
+            .iter()
+            .find(|(name, _)| name == DATABASE_URL);
+        set.map_or_else(
+            || format!("sqlite://{}", self.data().join("lanyard.db").display()),
+            |(_, url)| url.clone(),
+        )
     }
 
     /// Where the server listens.
@@ -374,8 +395,7 @@ impl Site {
         let key = fs::read_to_string(self.data().join("sealing.key"))
             .map_err(|error| error.to_string())?;
         let key = SealingKey::from_text(&key).map_err(|error| error.to_string())?;
-        let url = format!("sqlite://{}", self.data().join("lanyard.db").display());
-        Store::connect_read_only(&url, key)
+        Store::connect_read_only(&self.database_url(), key)
             .await
             .map_err(|error| error.to_string())
     }

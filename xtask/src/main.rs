@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod postgres;
 mod run;
 mod setup;
 mod stage;

@@ -6,10 +6,14 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use crate::postgres::{self, Postgres};
 use crate::setup;
 use crate::stage::{Failure, Stage, shown};
 use crate::task::selected_packages;
 use crate::tests_total::Total;
+
+/// The packages whose tests have a database each.
+const KEEP_DATA: [&str; 2] = ["lanyard-store", "lanyard-tests"];
 
 /// `cargo xtask test`: every test, or those that `arguments` select.
 pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
@@ -35,21 +39,47 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
         stage.done();
     }
 
-    let stage = Stage::begin("Running the tests");
     say_where_recorded_messages_are();
-    // One failing binary must not hide what the others have to say.
-    let mut command = cargo(["test", "--locked", "--no-fail-fast"]);
-    if packages.is_empty() {
-        command.arg("--workspace");
-    }
-    let (status, total) = counted(command.args(arguments), &mut std::io::stdout())?;
-    stage.done();
-    eprintln!("Total: {total}.");
-    if status.success() {
-        Ok(())
+    let mut total = Total::default();
+    let mut test = |title: &str, selected: &[&str], environment: Option<(&str, String)>| {
+        let stage = Stage::begin(title);
+        // One failing binary must not hide what the others have to say.
+        let mut command = cargo(["test", "--locked", "--no-fail-fast"]);
+        command.args(selected).args(arguments).envs(environment);
+        let status = counted(&mut command, &mut std::io::stdout(), &mut total)?;
+        stage.done();
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::of_command(&command, status))
+        }
+    };
+    let all = if packages.is_empty() {
+        &["--workspace"][..]
     } else {
-        Err(Failure::of_command(&command, status))
-    }
+        &[]
+    };
+    let first = test("Running the tests", all, None);
+    let keep_data = |name: &String| KEEP_DATA.contains(&name.as_str());
+    let second = if packages.is_empty() || packages.iter().any(keep_data) {
+        let postgres = Postgres::start(false)?;
+        let keeping = KEEP_DATA.map(|name| ["-p", name]);
+        let those = if packages.is_empty() {
+            keeping.as_flattened()
+        } else {
+            &[]
+        };
+        let environment = (postgres::VARIABLE, postgres.url());
+        test(
+            "Running those that keep data again, on PostgreSQL",
+            those,
+            Some(environment),
+        )
+    } else {
+        Ok(())
+    };
+    eprintln!("Total: {total}.");
+    first.and(second)
 }
 
 /// `cargo xtask up`: builds the programs, then becomes `lanyard-up`. Returns only if that fails.
@@ -149,12 +179,12 @@ fn complete(command: &mut Command) -> Result<(), Failure> {
 fn counted(
     command: &mut Command,
     output: &mut impl std::io::Write,
-) -> Result<(ExitStatus, Total), Failure> {
+    total: &mut Total,
+) -> Result<ExitStatus, Failure> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| Failure::of_start(command, &error))?;
-    let mut total = Total::default();
     if let Some(input) = child.stdout.take() {
         let mut input = BufReader::new(input);
         let mut line = Vec::new();
@@ -168,10 +198,9 @@ fn counted(
             line.clear();
         }
     }
-    let status = child
+    child
         .wait()
-        .map_err(|error| Failure::new(format!("lost sight of {}: {error}", shown(command))))?;
-    Ok((status, total))
+        .map_err(|error| Failure::new(format!("lost sight of {}: {error}", shown(command))))
 }
 
 #[cfg(test)]
@@ -216,7 +245,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo 'test result: ok. 2 passed; 0 failed;'; exit 3"]);
         let mut passed_on = Vec::new();
-        let (status, total) = counted(&mut command, &mut passed_on).unwrap();
+        let mut total = Total::default();
+        let status = counted(&mut command, &mut passed_on, &mut total).unwrap();
         assert!(passed_on.starts_with(b"test result: ok."));
         assert_eq!(status.code(), Some(3));
         assert!(total.to_string().starts_with("2 passed, 0 failed"));

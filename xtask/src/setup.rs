@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::postgres;
 use crate::stage::{Failure, Stage};
 
 /// Something from outside the workspace that a build or a test calls.
@@ -87,12 +88,27 @@ const NPM: Need = Need {
     },
 };
 
+const POSTGRESQL: Need = Need {
+    name: "PostgreSQL's server",
+    why: "tests run on it as well as on SQLite",
+    packages: &["postgresql"],
+    is_there: postgres::is_there,
+};
+
 /// What building and running takes.
 pub(crate) static TO_BUILD: [Need; 3] = [C_COMPILER, PERL, MAKE];
 
 /// What testing takes as well.
-pub(crate) static EVERYTHING: [Need; 7] =
-    [C_COMPILER, PERL, MAKE, OPENSSL, STRONGSWAN_PKI, SLAPD, NPM];
+pub(crate) static EVERYTHING: [Need; 8] = [
+    C_COMPILER,
+    PERL,
+    MAKE,
+    OPENSSL,
+    STRONGSWAN_PKI,
+    SLAPD,
+    NPM,
+    POSTGRESQL,
+];
 
 /// The Rust target that plugins are compiled for.
 const PLUGIN_TARGET: &str = "wasm32-wasip2";

@@ -19,7 +19,7 @@ use lanyard_wasm::{Cache, DirectoryError, Rooms, StartError};
 use zeroize::Zeroizing;
 
 use crate::{
-    configuration::{Configuration, DeviceCa, Push, ScepCompatibility, ScepMode},
+    configuration::{Configuration, DatabaseUrl, DeviceCa, Push, ScepCompatibility, ScepMode},
     http::paths,
     outside,
     policy::Policies,
@@ -95,7 +95,7 @@ pub enum AssemblyError {
     #[error("the database {url} cannot be opened")]
     Store {
         /// Its URL.
-        url: String,
+        url: DatabaseUrl,
         /// Why.
         #[source]
         error: StoreError,
@@ -125,7 +125,7 @@ pub(crate) async fn engine(
     let scep = scep_endpoint(configuration, &sealing)?;
     let signer = profile_signer(configuration, &sealing)?;
     let url = configuration.database_url();
-    let store = Store::connect(&url, sealing.clone())
+    let store = Store::connect(url.expose(), sealing.clone())
         .await
         .map_err(|error| AssemblyError::Store { url, error })?;
     let rooms = rooms(configuration, &sealing)?;

@@ -12,6 +12,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::connect::take_turn;
 use crate::entity::approval::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::word::word_enum;
@@ -203,7 +204,8 @@ impl Store {
         now: SystemTime,
     ) -> Result<AnswerOutcome, StoreError> {
         let tx = self.begin().await?;
-        let Some(row) = Entity::find_by_id(id.to_string()).one(&tx).await? else {
+        let row = Entity::find_by_id(id.to_string()).lock_exclusive();
+        let Some(row) = row.one(&tx).await? else {
             return Ok(AnswerOutcome::Unknown);
         };
         let known = Approval::try_from(row.clone())?;
@@ -319,6 +321,7 @@ pub(crate) async fn ask(
     asked: &[NewApproval],
     now: SystemTime,
 ) -> Result<AskOutcome, StoreError> {
+    take_turn(tx, "approval", &[]).await?;
     let standing = standing(tx, subject, now).await?;
     let known = |new: &&NewApproval| standing.iter().all(|old| old.asked.binding != new.binding);
     let new: Vec<&NewApproval> = asked.iter().filter(known).collect();

@@ -6,6 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, I
 use uuid::Uuid;
 
 use crate::certificates::{self, BindOutcome};
+use crate::connect::take_turn;
 use crate::enrollments::{EnrollmentState, channels_of, lock, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
@@ -104,6 +105,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<AuthenticateOutcome, StoreError> {
         let tx = self.begin().await?;
+        take_turn(&tx, "enrollment", &[&message.device_id]).await?;
         match certificates::bind(&tx, &message.certificate, &message.device_id).await? {
             BindOutcome::Bound | BindOutcome::AlreadyBound => {}
             BindOutcome::BoundToAnother { device_id } => {
@@ -174,9 +176,6 @@ async fn restart(
     now: SystemTime,
 ) -> Result<u64, StoreError> {
     let device_id = message.device_id.clone();
-    let channels = channels_of(tx, &device_id).await?;
-    let cleared = delivery::clear(tx, &channels, now).await?;
-    outbox::withdraw(tx, &channels).await?;
     let forget = ActiveModel {
         state: Set(EnrollmentState::Pending.as_str().to_owned()),
         token: Set(None),
@@ -191,6 +190,9 @@ async fn restart(
     update(tx, Column::DeviceId.eq(&device_id), forget).await?;
     let change = description(message, EnrollmentFacts::default());
     update(tx, Column::Id.eq(&device_id), change).await?;
+    let channels = channels_of(tx, &device_id).await?;
+    let cleared = delivery::clear(tx, &channels, now).await?;
+    outbox::withdraw(tx, &channels).await?;
     Ok(cleared)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
@@ -63,20 +64,17 @@ pub(crate) async fn spend(
     used_by: String,
     now: SystemTime,
 ) -> Result<Spent, StoreError> {
-    let used = challenge_use::Entity::find_by_id(challenge.id.clone())
-        .one(tx)
-        .await?;
-    if used.is_some() {
-        return Ok(Spent::Before);
-    }
     let row = challenge_use::Model {
         id: challenge.id.clone(),
         used_by,
         used_at: to_millis(now),
         expires_at: to_millis(challenge.expires_at),
     };
-    challenge_use::Entity::insert(row.into_active_model())
+    let mut once = OnConflict::column(challenge_use::Column::Id);
+    once.do_nothing();
+    let spent = challenge_use::Entity::insert(row.into_active_model())
+        .on_conflict(once)
         .exec_without_returning(tx)
         .await?;
-    Ok(Spent::Now)
+    Ok(if spent > 0 { Spent::Now } else { Spent::Before })
 }

@@ -1,27 +1,30 @@
-//! Opens the database. Everything that only SQLite has is in this file: PostgreSQL gets its own pool here and no
-//! query elsewhere changes.
+//! Opens the database, and starts transactions. What only one of the databases has is in `sqlite` and `postgres`; the queries elsewhere are
+//! the same for both.
+//!
+//! Transactions of SQLite come one after another. Those of PostgreSQL run side by side at *read committed*, so a use case that reads
+//! before it writes locks what it read: rows with `lock_exclusive`, and with [`take_turn`] what is no row yet. Whoever locks several takes
+//! a device before its user channels, and an enrollment before its commands and pushes, so that no two wait for each other.
+
+mod postgres;
+mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lanyard_pki::seal::SealingKey;
-use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use uuid::Uuid;
 
 use crate::decisions::DecisionRecord;
 use crate::events::NewEvent;
 use crate::{StoreError, migration};
 
+pub(crate) use postgres::take_turn;
+
 /// How long a statement waits for its connection, or for another process's lock, before it fails. Longer than the slowest
 /// transaction here, shorter than the patience of a device (60 s).
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Readers at once. SQLite reads are bound by the processor: more than a few only queue elsewhere.
-const READERS: u32 = 4;
 
 /// The store. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
@@ -47,31 +50,29 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite:PATH` or `sqlite::memory:`), creates it if there is none, brings its tables up to
-    /// this version and makes sure that `sealing` is the key that its secrets were sealed with.
+    /// Opens the database at `url`, brings its tables up to this version and makes sure that `sealing` is the key that its secrets
+    /// were sealed with. `sqlite:PATH` is created if it is not there (`sqlite::memory:` lives as long as the store); the database that
+    /// `postgres://USER:PASSWORD@HOST/DATABASE` names must exist and be UTF-8.
     ///
     /// # Errors
     ///
-    /// [`StoreError::UnsupportedUrl`], [`StoreError::WrongSealingKey`], or [`StoreError::Database`] when the file cannot be
+    /// [`StoreError::UnsupportedUrl`], [`StoreError::WrongSealingKey`], or [`StoreError::Database`] when the database cannot be
     /// opened or was migrated by a later version.
     pub async fn connect(url: &str, sealing: SealingKey) -> Result<Self, StoreError> {
-        require_sqlite(url)?;
-        let writer = Database::connect(writer_options(url)).await?;
-        migration::run(&writer).await?;
-        // Each connection to an in-memory database has one of its own, so there the writer is the reader, too.
-        let reader = if is_in_memory(url) {
-            writer.clone()
+        let writer = if sqlite::is(url) {
+            sqlite::writer(url).await?
+        } else if postgres::is(url) {
+            postgres::pool(url, true).await?
         } else {
-            Database::connect(reader_options(url)).await?
+            return Err(StoreError::UnsupportedUrl);
         };
-        let store = Self {
-            writer: Some(writer),
-            reader,
-            sealing: Arc::new(sealing),
-            note: None,
-            record: None,
-            uses: None,
+        migration::run(begin(&writer).await?).await?;
+        let reader = if sqlite::is(url) && !sqlite::is_in_memory(url) {
+            sqlite::reader(url).await?
+        } else {
+            writer.clone()
         };
+        let store = Self::new(Some(writer), reader, sealing);
         store.adopt_sealing_key().await?;
         Ok(store)
     }
@@ -83,17 +84,15 @@ impl Store {
     ///
     /// As [`connect`](Self::connect), and [`StoreError::Unmigrated`] when the tables are not those of this version.
     pub async fn connect_read_only(url: &str, sealing: SealingKey) -> Result<Self, StoreError> {
-        require_sqlite(url)?;
-        let reader = Database::connect(reader_options(url)).await?;
-        migration::require_current(&reader).await?;
-        let store = Self {
-            writer: None,
-            reader,
-            sealing: Arc::new(sealing),
-            note: None,
-            record: None,
-            uses: None,
+        let reader = if sqlite::is(url) {
+            sqlite::reader(url).await?
+        } else if postgres::is(url) {
+            postgres::pool(url, false).await?
+        } else {
+            return Err(StoreError::UnsupportedUrl);
         };
+        migration::require_current(&reader).await?;
+        let store = Self::new(None, reader, sealing);
         store.check_sealing_key().await?;
         Ok(store)
     }
@@ -111,16 +110,24 @@ impl Store {
         Ok(())
     }
 
+    fn new(
+        writer: Option<DatabaseConnection>,
+        reader: DatabaseConnection,
+        sealing: SealingKey,
+    ) -> Self {
+        Self {
+            writer,
+            reader,
+            sealing: Arc::new(sealing),
+            note: None,
+            record: None,
+            uses: None,
+        }
+    }
+
     /// Starts the transaction of one use case. Dropping it without a commit takes everything back.
-    ///
-    /// It is immediate: a deferred one that reads before it writes cannot upgrade when another process wrote in between,
-    /// and no waiting helps it.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.writer()?.begin_with_options(options).await?)
+        begin(self.writer()?).await
     }
 
     /// The connection for a use case that is one statement.
@@ -129,56 +136,8 @@ impl Store {
     }
 }
 
-fn require_sqlite(url: &str) -> Result<(), StoreError> {
-    if url.starts_with("sqlite:") {
-        Ok(())
-    } else {
-        Err(StoreError::UnsupportedUrl)
-    }
-}
-
-fn is_in_memory(url: &str) -> bool {
-    url.contains(":memory:") || url.contains("mode=memory")
-}
-
-fn writer_options(url: &str) -> ConnectOptions {
-    let mut options = pool_options(url, 1);
-    options.map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .create_if_missing(true)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true)
-            .pragma("journal_mode", "WAL")
-            // A device sends its tokens once. NORMAL could lose the last commits at a power cut.
-            .pragma("synchronous", "FULL")
-    });
-    options
-}
-
-fn reader_options(url: &str) -> ConnectOptions {
-    let mut options = pool_options(url, READERS);
-    options.map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true)
-            .pragma("query_only", "ON")
-    });
-    options
-}
-
-/// Connections are kept for good: an in-memory database lives only as long as its connection does, and a fresh one would
-/// have to prepare its statements again.
-fn pool_options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
-        .min_connections(1)
-        .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None::<Duration>)
-        .max_lifetime(None::<Duration>)
-        .test_before_acquire(false)
-        .sqlx_logging(false);
-    options
+async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    Ok(writer.begin_with_options(sqlite::transactions()).await?)
 }
 
 /// True when a statement failed because a unique value is taken.

@@ -174,6 +174,9 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn touch_last_seen(&self, seen: &[(String, SystemTime)]) -> Result<(), StoreError> {
+        // In one order, so that two nodes do not wait for each other.
+        let mut seen: Vec<_> = seen.iter().collect();
+        seen.sort();
         let tx = self.begin().await?;
         for (id, at) in seen {
             let at = to_millis(*at);
@@ -219,6 +222,19 @@ pub(crate) fn secret<'a>(column: &'static str, id: &'a [&'a str]) -> Cell<'a> {
 pub(crate) async fn lock(tx: &impl ConnectionTrait, id: &str) -> Result<Option<Model>, StoreError> {
     let query = Entity::find_by_id(id.to_owned()).lock_exclusive();
     Ok(query.one(tx).await?)
+}
+
+/// The device that a channel is of.
+pub(crate) async fn device_of(
+    tx: &DatabaseTransaction,
+    id: &str,
+) -> Result<Option<String>, StoreError> {
+    Ok(Entity::find_by_id(id.to_owned())
+        .select_only()
+        .column(Column::DeviceId)
+        .into_tuple()
+        .one(tx)
+        .await?)
 }
 
 /// The ids of a device's channels, its own included. A device has few users.

@@ -33,7 +33,7 @@ pub enum StoreError {
     WrongSealingKey,
     /// The address names a database that this version does not speak to.
     #[error(
-        "the database address must start with sqlite: (as in sqlite:///var/lib/lanyard/lanyard.db)"
+        "the database address must start with sqlite: or postgres: (as in sqlite:///var/lib/lanyard/lanyard.db, postgres://lanyard@db.example/lanyard)"
     )]
     UnsupportedUrl,
     /// Opened with [`Store::connect_read_only`](crate::Store::connect_read_only), then asked to write.

@@ -94,18 +94,6 @@ impl Store {
         issuance: &NewIssuance,
         now: SystemTime,
     ) -> Result<IssueOutcome, StoreError> {
-        match self.try_issue(issuance, now).await {
-            // Where two writers run at once, the loser learns of the winner by this, and sees its rows in the next attempt.
-            Err(StoreError::Conflict { .. }) => self.try_issue(issuance, now).await,
-            outcome => outcome,
-        }
-    }
-
-    async fn try_issue(
-        &self,
-        issuance: &NewIssuance,
-        now: SystemTime,
-    ) -> Result<IssueOutcome, StoreError> {
         let NewIssuance {
             key,
             csr_sha256,

@@ -105,8 +105,8 @@ impl Store {
             last_error: Set(None),
             ..ActiveModel::default()
         };
-        let recorded = change(&tx, enrollment_id, generation, done).await?;
         note_result(&tx, enrollment_id, result, now).await?;
+        let recorded = change(&tx, enrollment_id, generation, done).await?;
         tx.commit().await?;
         Ok(recorded)
     }
@@ -130,8 +130,8 @@ impl Store {
             last_error: Set(Some(error.to_owned())),
             ..ActiveModel::default()
         };
-        let recorded = change(&tx, &push.enrollment_id, push.generation, again).await?;
         note_result(&tx, &push.enrollment_id, error, now).await?;
+        let recorded = change(&tx, &push.enrollment_id, push.generation, again).await?;
         tx.commit().await?;
         Ok(recorded)
     }

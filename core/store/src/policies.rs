@@ -6,6 +6,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde_json::Value;
 
+use crate::connect::take_turn;
 use crate::entity::{plugin, policy_revision};
 use crate::instant::{from_millis, to_millis};
 use crate::{Store, StoreError, page};
@@ -55,6 +56,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<i64, StoreError> {
         let tx = self.begin().await?;
+        take_turn(&tx, "policy_revision", &[]).await?;
         for new in plugins {
             let row = plugin::Model {
                 sha256: new.sha256.to_owned(),

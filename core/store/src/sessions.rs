@@ -276,6 +276,7 @@ impl Store {
                     .add(Column::ExpiresAt.lt(to_millis(now - KEPT_FOR_QUESTIONS))),
             )
             .limit(page(limit))
+            .lock_exclusive()
             .into_tuple()
             .all(&tx)
             .await?;

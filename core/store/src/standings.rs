@@ -3,8 +3,12 @@
 use std::time::SystemTime;
 
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, NullOrdering, Order, Query};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QuerySelect};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel,
+    QuerySelect,
+};
 
+use crate::connect::take_turn;
 use crate::enrollments::EnrollmentState;
 use crate::entity::{enrollment, person_standing};
 use crate::instant::to_millis;
@@ -121,6 +125,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<StandingNoted, StoreError> {
         let tx = self.begin().await?;
+        turn_of(&tx, person).await?;
         let was_active = find(&tx, person).await?.is_none_or(|row| row.active);
         write(&tx, person, active, due).await?;
         let noted = match (was_active, active) {
@@ -146,11 +151,21 @@ impl Store {
         due: SystemTime,
     ) -> Result<(), StoreError> {
         let tx = self.begin().await?;
+        turn_of(&tx, person).await?;
         let active = find(&tx, person).await?.is_none_or(|row| row.active);
         write(&tx, person, active, due).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+async fn turn_of(tx: &DatabaseTransaction, person: &PersonKey) -> Result<(), StoreError> {
+    take_turn(
+        tx,
+        "person_standing",
+        &[&person.directory, &person.person_id],
+    )
+    .await
 }
 
 async fn find(

@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
 };
 
-use crate::enrollments::{EnrollmentState, channels_of, lock, secret, update};
+use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, secret, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::sessions::{self, SessionState, read_id};
@@ -153,14 +153,16 @@ impl Store {
         now: SystemTime,
     ) -> Result<CheckOutOutcome, StoreError> {
         let tx = self.begin().await?;
+        let Some(device) = device_of(&tx, id).await? else {
+            return Ok(CheckOutOutcome::Unknown);
+        };
+        let device = lock(&tx, &device).await?;
         let Some(row) = lock(&tx, id).await? else {
             return Ok(CheckOutOutcome::Unknown);
         };
-        if certificate.is_some() {
-            let device = lock(&tx, &row.device_id).await?;
-            if device.and_then(|device| device.certificate).as_deref() != certificate {
-                return Ok(CheckOutOutcome::OtherCertificate);
-            }
+        let current = device.and_then(|device| device.certificate);
+        if certificate.is_some() && current.as_deref() != certificate {
+            return Ok(CheckOutOutcome::OtherCertificate);
         }
         if EnrollmentState::read(&row.state)? == EnrollmentState::CheckedOut {
             return Ok(CheckOutOutcome::AlreadyCheckedOut);
@@ -169,16 +171,16 @@ impl Store {
             None => channels_of(&tx, &row.device_id).await?,
             Some(_) => vec![row.id],
         };
-        outbox::withdraw(&tx, &channels).await?;
         let change = ActiveModel {
             state: Set(EnrollmentState::CheckedOut.as_str().to_owned()),
             checked_out_at: Set(Some(to_millis(now))),
             ..ActiveModel::default()
         };
         let still_in = Condition::all()
-            .add(Column::Id.is_in(channels))
+            .add(Column::Id.is_in(&channels))
             .add(Column::State.ne(EnrollmentState::CheckedOut.as_str()));
         update(&tx, still_in, change).await?;
+        outbox::withdraw(&tx, &channels).await?;
         self.note(&tx, now).await?;
         tx.commit().await?;
         Ok(CheckOutOutcome::CheckedOut)

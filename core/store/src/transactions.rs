@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::approvals::{
     self, APPROVAL_STANDS, ApprovalSubject, AskOutcome, NewApproval, TooManyPending,
 };
 use crate::challenges::{Challenge, Spent, spend};
+use crate::connect::take_turn;
 use crate::entity::scep_transaction::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::issuance::DENIAL_WINDOW;
@@ -166,11 +167,11 @@ impl Store {
             }
         }
         if !deferral.approvals.is_empty() {
+            sessions::outlast(&tx, deferral.session, now + APPROVAL_STANDS).await?;
             match approvals::ask(&tx, deferral.subject, deferral.approvals, now).await? {
                 AskOutcome::Waiting => {}
                 AskOutcome::TooMany(why) => return Ok(DeferOutcome::TooMany(why)),
             }
-            sessions::outlast(&tx, deferral.session, now + APPROVAL_STANDS).await?;
         }
         self.write_record(&tx).await?;
         tx.commit().await?;
@@ -250,6 +251,7 @@ impl Store {
         let old = Entity::find()
             .filter(over)
             .limit(page(limit))
+            .lock_exclusive()
             .all(&tx)
             .await?;
         let forgotten = old.len() as u64;
@@ -280,13 +282,13 @@ impl Store {
 
 /// Reads the transaction if it is about the same request; another request is not this one's past.
 pub(crate) async fn lock(
-    tx: &impl ConnectionTrait,
+    tx: &DatabaseTransaction,
     key: &TransactionKey,
     csr_sha256: &str,
 ) -> Result<Option<Transaction>, StoreError> {
+    take_turn(tx, "scep_transaction", &parts(key)).await?;
     let row = Entity::find_by_id(primary_key(key))
         .filter(Column::CsrSha256.eq(csr_sha256))
-        .lock_exclusive()
         .one(tx)
         .await?;
     row.map(Transaction::try_from).transpose()

@@ -55,7 +55,7 @@ pub(crate) async fn measure() -> Result<(), Box<dyn Error>> {
 /// The one decision that was really made, under as many ids.
 async fn multiply(site: &Site) -> Result<(), Box<dyn Error>> {
     let key = SealingKey::from_text(&fs::read_to_string(site.data().join("sealing.key"))?)?;
-    let url = format!("sqlite://{}", site.data().join("lanyard.db").display());
+    let url = site.database_url();
     let store = Store::connect(&url, key).await?;
     let filter = DecisionFilter {
         hook: Some("enrollment-approval"),

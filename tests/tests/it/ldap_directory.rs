@@ -60,9 +60,7 @@ fn running(slapd: &Slapd) -> Site {
 
 /// Lets a day pass for a server that does not run: whoever was looked up already is to be looked up again.
 async fn a_day_passes(site: &Site) {
-    let file = site.data().join("lanyard.db");
-    let url = format!("sqlite://{}?mode=rw", file.display());
-    let database = Database::connect(url).await.unwrap();
+    let database = Database::connect(site.database_url()).await.unwrap();
     let statement = "UPDATE person_standing SET due_at = 0";
     database.execute_unprepared(statement).await.unwrap();
     database.close().await.unwrap();

@@ -3,6 +3,7 @@
 //! Paths in it are relative to the data directory. Every key but those of lists can be overridden from the environment:
 //! `LANYARD_<SECTION>_<KEY>`, as in `LANYARD_SERVER_LISTEN=0.0.0.0:443`.
 
+mod database_url;
 mod overrides;
 mod sections;
 
@@ -14,6 +15,7 @@ use std::{
 use serde::Deserialize as _;
 use toml::Table;
 
+pub use database_url::DatabaseUrl;
 use overrides::{PREFIX, override_with};
 pub(crate) use sections::socket_address;
 pub use sections::{
@@ -140,11 +142,14 @@ impl Configuration {
                 "https://mdm.example.com: https, and no slash at the end",
             );
         }
-        if !self.database.url.starts_with("sqlite:") {
+        if !["sqlite:", "postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| self.database.url.expose().starts_with(scheme))
+        {
             return wrong(
                 "database.url",
-                &self.database.url,
-                "a URL such as sqlite://lanyard.db",
+                &self.database.url.to_string(),
+                "a URL such as sqlite://lanyard.db or postgres://lanyard@db.example.com/lanyard",
             );
         }
         if self.limits.scep_bytes < 8192 {
@@ -165,10 +170,10 @@ impl Configuration {
 
     /// The database's URL with its path as seen from the working directory.
     #[must_use]
-    pub fn database_url(&self) -> String {
-        match self.database.url.strip_prefix("sqlite://") {
+    pub fn database_url(&self) -> DatabaseUrl {
+        match self.database.url.expose().strip_prefix("sqlite://") {
             Some(path) if !path.starts_with(':') => {
-                format!("sqlite://{}", self.path(Path::new(path)).display())
+                DatabaseUrl::new(format!("sqlite://{}", self.path(Path::new(path)).display()))
             }
             _ => self.database.url.clone(),
         }
@@ -199,7 +204,10 @@ mod tests {
             configuration.path(&configuration.server.admin_socket),
             Path::new("data/admin.sock")
         );
-        assert_eq!(configuration.database_url(), "sqlite://data/lanyard.db");
+        assert_eq!(
+            configuration.database_url().expose(),
+            "sqlite://data/lanyard.db"
+        );
     }
 
     #[test]

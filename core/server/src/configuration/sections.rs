@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 use lanyard_wasm::UrlPrefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::DatabaseUrl;
 use crate::signature::TrustedKeys;
 
 /// The configuration of one node.
@@ -73,8 +74,8 @@ pub struct Server {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// `sqlite://` and a path.
-    pub url: String,
+    /// `sqlite://` and a path, or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: DatabaseUrl,
 }
 
 /// `[tls]`
@@ -292,7 +293,7 @@ fn default_sealing_key() -> PathBuf {
 impl Default for Database {
     fn default() -> Self {
         Self {
-            url: "sqlite://lanyard.db".to_owned(),
+            url: DatabaseUrl::new("sqlite://lanyard.db"),
         }
     }
 }

@@ -8,10 +8,11 @@ mod m0005_plugin_signature;
 mod m0006_person_standing;
 mod m0007_command_decision;
 
-use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
 
 use crate::StoreError;
+use crate::connect::take_turn;
 
 struct Migrator;
 
@@ -30,9 +31,11 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Takes the steps that this database has not taken yet.
-pub(crate) async fn run(db: &DatabaseConnection) -> Result<(), StoreError> {
-    Ok(Migrator::up(db, None).await?)
+/// Takes the steps that this database has not taken yet, all of them or none. Of nodes that start together, one does.
+pub(crate) async fn run(tx: DatabaseTransaction) -> Result<(), StoreError> {
+    take_turn(&tx, "migration", &[]).await?;
+    Migrator::up(&tx, None).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Looks, without writing, whether exactly the steps of this version were taken.

@@ -8,6 +8,7 @@ use lanyard_store::{
     EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand, NewIssuance, NewSession, Occasion,
     Store, TokenUpdate, TokenUpdateOutcome, TransactionKey,
 };
+use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -21,6 +22,8 @@ pub(crate) fn at(seconds: u64) -> SystemTime {
 
 pub(crate) struct TestDatabase {
     pub(crate) store: Store,
+    pub(crate) url: String,
+    /// Where the file of an SQLite database is.
     pub(crate) directory: TempDir,
     pub(crate) sealing: SealingKey,
 }
@@ -33,21 +36,45 @@ impl std::ops::Deref for TestDatabase {
     }
 }
 
-pub(crate) fn url(directory: &TempDir) -> String {
+pub(crate) fn sqlite_url(directory: &TempDir) -> String {
     format!("sqlite:{}", directory.path().join("lanyard.db").display())
 }
 
+/// On the PostgreSQL server that `LANYARD_TEST_POSTGRES` names, otherwise a file.
 pub(crate) async fn new_database() -> TestDatabase {
     let directory = tempfile::tempdir().unwrap();
+    let url = match std::env::var("LANYARD_TEST_POSTGRES") {
+        Ok(server) => new_postgres_database(&server).await,
+        Err(_) => sqlite_url(&directory),
+    };
+    open(directory, url).await
+}
+
+/// For what is true of files only.
+pub(crate) async fn new_sqlite_database() -> TestDatabase {
+    let directory = tempfile::tempdir().unwrap();
+    let url = sqlite_url(&directory);
+    open(directory, url).await
+}
+
+async fn open(directory: TempDir, url: String) -> TestDatabase {
     let sealing = SealingKey::generate();
-    let store = Store::connect(&url(&directory), sealing.clone())
-        .await
-        .unwrap();
+    let store = Store::connect(&url, sealing.clone()).await.unwrap();
     TestDatabase {
         store,
+        url,
         directory,
         sealing,
     }
+}
+
+async fn new_postgres_database(server: &str) -> String {
+    let name = format!("store_{}", Uuid::new_v4().simple());
+    let administrator = Database::connect(server).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    administrator.execute_unprepared(&create).await.unwrap();
+    let (server, _) = server.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
 }
 
 pub(crate) fn new_session(n: u8) -> NewSession {

@@ -3,7 +3,8 @@ use lanyard_store::{CommandStatus, IssueOutcome, PasswordHash, Store, StoreError
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::database::{
-    TestDatabase, UDID, at, command, enqueue, enroll, issuance, new_database, next, tokens, url,
+    TestDatabase, UDID, at, command, enqueue, enroll, issuance, new_database, new_sqlite_database,
+    next, sqlite_url, tokens,
 };
 
 /// The whole database as it lies on the disk, write-ahead log included.
@@ -23,7 +24,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 #[tokio::test]
 async fn secrets_are_not_on_the_disk() {
-    let database = new_database().await;
+    let database = new_sqlite_database().await;
     enroll(&database, UDID, 1).await;
     enqueue(&database, UDID, "lock").await;
     let result = b"<plist>the result</plist>";
@@ -63,12 +64,12 @@ fn crash(database: &TestDatabase) -> tempfile::TempDir {
 
 #[tokio::test]
 async fn what_was_answered_survives_a_crash() {
-    let database = new_database().await;
+    let database = new_sqlite_database().await;
     enroll(&database, UDID, 1).await;
     enqueue(&database, UDID, "lock").await;
     let crashed = crash(&database);
 
-    let store = Store::connect(&url(&crashed), database.sealing.clone())
+    let store = Store::connect(&sqlite_url(&crashed), database.sealing.clone())
         .await
         .unwrap();
     assert_eq!(next(&store, UDID, false).await.as_deref(), Some("lock"));
@@ -82,7 +83,7 @@ async fn what_was_answered_survives_a_crash() {
 #[tokio::test]
 async fn a_database_insists_on_its_sealing_key() {
     let database = new_database().await;
-    let url = url(&database.directory);
+    let url = database.url.clone();
     let reopened = Store::connect(&url, database.sealing.clone()).await;
     assert!(reopened.is_ok());
     for opened in [
@@ -99,7 +100,7 @@ async fn a_sealed_value_opens_only_where_it_was_put() {
     let database = new_database().await;
     enroll(&database, "A", 1).await;
     enroll(&database, "B", 2).await;
-    let raw = Database::connect(url(&database.directory)).await.unwrap();
+    let raw = Database::connect(database.url.clone()).await.unwrap();
     raw.execute_unprepared(
         "UPDATE enrollment SET unlock_token = (SELECT unlock_token FROM enrollment WHERE id = 'A') WHERE id = 'B'",
     )
@@ -117,7 +118,7 @@ async fn a_sealed_value_opens_only_where_it_was_put() {
 async fn a_state_of_another_version_is_named() {
     let database = new_database().await;
     enroll(&database, "A", 1).await;
-    let raw = Database::connect(url(&database.directory)).await.unwrap();
+    let raw = Database::connect(database.url.clone()).await.unwrap();
     raw.execute_unprepared("UPDATE enrollment SET state = 'asleep'")
         .await
         .unwrap();
@@ -131,7 +132,7 @@ async fn a_state_of_another_version_is_named() {
 #[tokio::test]
 async fn a_report_reads_beside_the_server_and_writes_nothing() {
     let database = new_database().await;
-    let url = url(&database.directory);
+    let url = database.url.clone();
     let report = Store::connect_read_only(&url, database.sealing.clone())
         .await
         .unwrap();
@@ -150,7 +151,7 @@ async fn a_report_reads_beside_the_server_and_writes_nothing() {
 #[tokio::test]
 async fn a_report_needs_a_database_of_this_version() {
     let directory = tempfile::tempdir().unwrap();
-    let url = url(&directory);
+    let url = sqlite_url(&directory);
     let absent = Store::connect_read_only(&url, SealingKey::generate()).await;
     assert!(matches!(absent.unwrap_err(), StoreError::Database(_)));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -163,7 +164,7 @@ async fn a_report_needs_a_database_of_this_version() {
 #[tokio::test]
 async fn a_database_of_a_later_version_is_left_alone() {
     let database = new_database().await;
-    let url = url(&database.directory);
+    let url = database.url.clone();
     let raw = Database::connect(&url).await.unwrap();
     raw.execute_unprepared("INSERT INTO seaql_migrations VALUES ('m9999_later', 0)")
         .await
@@ -186,7 +187,7 @@ async fn a_database_may_live_in_memory() {
 
 #[tokio::test]
 async fn an_address_of_another_database_is_refused() {
-    let opened = Store::connect("postgres://localhost/lanyard", SealingKey::generate()).await;
+    let opened = Store::connect("mysql://localhost/lanyard", SealingKey::generate()).await;
     assert!(matches!(opened.unwrap_err(), StoreError::UnsupportedUrl));
 }
 
@@ -194,7 +195,7 @@ async fn an_address_of_another_database_is_refused() {
 async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let database = new_database().await;
     enroll(&database, UDID, 1).await;
-    let url = url(&database.directory);
+    let url = database.url.clone();
     let raw = Database::connect(url.clone()).await.unwrap();
     for undo in [
         "DROP TABLE policy_revision",

@@ -6,6 +6,7 @@ mod checkin;
 mod database;
 mod durability;
 mod issuance;
+mod nodes;
 mod outbox;
 mod queue;
 mod sessions;

@@ -96,8 +96,8 @@ async fn a_real_device_is_attested_and_needs_a_session() {
 async fn sign_in(stage: &Stage) -> Uuid {
     let data = stage.site.data();
     let key = std::fs::read_to_string(data.join("sealing.key")).unwrap();
-    let url = format!("sqlite://{}", data.join("lanyard.db").display());
-    let store = Store::connect(&url, SealingKey::from_text(&key).unwrap())
+    let sealing = SealingKey::from_text(&key).unwrap();
+    let store = Store::connect(&stage.site.database_url(), sealing)
         .await
         .unwrap();
     let (id, now) = (Uuid::new_v4(), SystemTime::now());

@@ -95,28 +95,32 @@ impl Stage {
 
     /// What the database says.
     pub(super) async fn records(&self) -> Records {
-        let database = self.database("ro").await;
+        let database = self.database().await;
         let mut records = Records::new();
-        for table in column(
-            &database,
-            "SELECT name FROM sqlite_schema WHERE type = 'table'",
-        )
-        .await
-        {
+        let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;
+        let tables = if is_sqlite {
+            "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        } else {
+            "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'"
+        };
+        for table in column(&database, tables).await {
             if RESTLESS_TABLES.contains(&table.as_str()) {
                 continue;
             }
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let shown: Vec<_> = column(&database, &columns)
-                .await
-                .into_iter()
-                .filter(|name| !RESTLESS_COLUMNS.contains(&name.as_str()))
-                .map(|name| format!("'{name}=' || quote(\"{name}\")"))
-                .collect();
-            let rows = format!(
-                "SELECT {} AS name FROM \"{table}\" ORDER BY 1",
+            let shown = if is_sqlite {
+                let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                let shown: Vec<_> = column(&database, &columns)
+                    .await
+                    .into_iter()
+                    .filter(|name| !RESTLESS_COLUMNS.contains(&name.as_str()))
+                    .map(|name| format!("'{name}=' || quote(\"{name}\")"))
+                    .collect();
                 shown.join(" || ' ' || ")
-            );
+            } else {
+                let restless = RESTLESS_COLUMNS.map(|name| format!("'{name}'")).join(", ");
+                format!("(to_jsonb(row) - ARRAY[{restless}])::text")
+            };
+            let rows = format!("SELECT {shown} AS name FROM \"{table}\" AS row ORDER BY 1");
             records.insert(table, column(&database, &rows).await);
         }
         database.close().await.unwrap();
@@ -136,7 +140,7 @@ impl Stage {
     }
 
     async fn put_into_the_past(&self, table: &str, end: &str, begin: &str) {
-        let database = self.database("rw").await;
+        let database = self.database().await;
         let statement = format!(
             "UPDATE {table} SET {end} = {begin} WHERE {begin} = (SELECT max({begin}) FROM {table})"
         );
@@ -145,17 +149,17 @@ impl Stage {
         database.close().await.unwrap();
     }
 
-    async fn database(&self, mode: &str) -> DatabaseConnection {
-        let file = self.site.data().join("lanyard.db");
-        Database::connect(format!("sqlite://{}?mode={mode}", file.display()))
-            .await
-            .unwrap()
+    async fn database(&self) -> DatabaseConnection {
+        Database::connect(self.site.database_url()).await.unwrap()
     }
 }
 
 async fn column(database: &DatabaseConnection, query: &str) -> Vec<String> {
     let rows = database
-        .query_all_raw(Statement::from_string(DbBackend::Sqlite, query))
+        .query_all_raw(Statement::from_string(
+            database.get_database_backend(),
+            query,
+        ))
         .await
         .unwrap();
     rows.into_iter()

@@ -36,6 +36,7 @@ use lanyard_scep::{
     client::{Answer, Authorities, Enrollment},
 };
 use lanyard_store::{Approval, ApprovalAnswer, ApprovalState, Store};
+use lanyard_tests::database;
 use tempfile::TempDir;
 
 pub(super) const USER: &str = "tester";
@@ -62,7 +63,8 @@ impl Workshop {
         clock: Clock,
     ) -> Workshop {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("lanyard.db").display());
+        let file = || format!("sqlite://{}", folder.path().join("lanyard.db").display());
+        let url = database::on_postgres().unwrap().unwrap_or_else(file);
         let sealing = SealingKey::generate();
         let store = Store::connect(&url, sealing.clone()).await.unwrap();
         let native: Arc<dyn Directory> = Arc::new(LocalUsers::new(store.clone()).unwrap());

@@ -1,0 +1,71 @@
+//! SQLite: one connection that writes, and a few that read beside it.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions,
+};
+
+use super::PATIENCE;
+use crate::StoreError;
+
+/// Readers at once. Reads are bound by the processor: more than a few only queue elsewhere.
+const READERS: u32 = 4;
+
+pub(super) fn is(url: &str) -> bool {
+    url.starts_with("sqlite:")
+}
+
+pub(super) async fn writer(url: &str) -> Result<DatabaseConnection, StoreError> {
+    let mut options = pool_options(url, 1);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .create_if_missing(true)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            .pragma("journal_mode", "WAL")
+            // A device sends its tokens once. NORMAL could lose the last commits at a power cut.
+            .pragma("synchronous", "FULL")
+    });
+    Ok(Database::connect(options).await?)
+}
+
+pub(super) async fn reader(url: &str) -> Result<DatabaseConnection, StoreError> {
+    let mut options = pool_options(url, READERS);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            .pragma("query_only", "ON")
+    });
+    Ok(Database::connect(options).await?)
+}
+
+/// Each connection to such a database has one of its own.
+pub(super) fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+/// Transactions are immediate: a deferred one that reads before it writes cannot upgrade when another process wrote in between,
+/// and no waiting helps it.
+pub(super) fn transactions() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+/// Connections are kept for good: an in-memory database lives only as long as its connection does, and a fresh one would
+/// have to prepare its statements again.
+fn pool_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .test_before_acquire(false)
+        .sqlx_logging(false);
+    options
+}

@@ -1,0 +1,153 @@
+//! Two nodes on one database.
+
+use lanyard_pki::seal::SealingKey;
+use lanyard_store::{
+    CheckOutOutcome, CommandStatus, EnqueueOutcome, EnrollmentState, Occasion, Store, StoreError,
+};
+
+use crate::database::{
+    TestDatabase, UDID, at, authenticate_row, command, enroll, issuance, new_database, tokens,
+};
+
+async fn second_node(database: &TestDatabase) -> Store {
+    Store::connect(&database.url, database.sealing.clone())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn nodes_that_start_together_make_the_tables_once() {
+    // A database of its own, whose tables are gone again.
+    let database = new_database().await;
+    drop_all(&database).await;
+    let starting = (0..4).map(|_| {
+        let (url, sealing) = (database.url.clone(), database.sealing.clone());
+        tokio::spawn(async move { Store::connect(&url, sealing).await })
+    });
+    for started in starting.collect::<Vec<_>>() {
+        let node = started.await.unwrap().unwrap();
+        assert_eq!(node.latest_policy().await.unwrap(), None);
+    }
+}
+
+async fn drop_all(database: &TestDatabase) {
+    use sea_orm::{ConnectionTrait, Database, DbBackend};
+    let raw = Database::connect(&database.url).await.unwrap();
+    if raw.get_database_backend() == DbBackend::Postgres {
+        let undo = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        raw.execute_unprepared(undo).await.unwrap();
+    } else {
+        for table in [
+            "command",
+            "push_outbox",
+            "event_outbox",
+            "enrollment",
+            "scep_transaction",
+            "certificate",
+            "enrollment_session",
+            "local_user",
+            "challenge_use",
+            "setting",
+            "policy_revision",
+            "plugin",
+            "decision",
+            "sign_in_step",
+            "approval",
+            "person_standing",
+            "event_schedule",
+            "seaql_migrations",
+        ] {
+            let undo = format!("DROP TABLE {table}");
+            raw.execute_unprepared(&undo).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_nodes_with_different_keys_the_first_one_stays() {
+    let database = new_database().await;
+    let other = Store::connect(&database.url, SealingKey::generate()).await;
+    assert!(matches!(other.unwrap_err(), StoreError::WrongSealingKey));
+}
+
+/// Everything that may happen to a device at once, from two nodes: nothing waits for itself in a circle, and nothing fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_nodes_serve_one_device_at_once() {
+    const ROUNDS: u32 = 25;
+    let database = new_database().await;
+    enroll(&database, UDID, 1).await;
+    let issued = database.issue(&issuance(2), at(0)).await.unwrap();
+    assert_eq!(issued, lanyard_store::IssueOutcome::Issued);
+    let user = lanyard_store::TokenUpdate {
+        user_id: Some("U"),
+        ..tokens(UDID)
+    };
+    database.token_update(user, at(2)).await.unwrap();
+    let channel = user.enrollment_id();
+
+    let mut tasks = tokio::task::JoinSet::new();
+    for node in [database.store.clone(), second_node(&database).await] {
+        for worker in 0..6_u32 {
+            let (node, channel) = (node.clone(), channel.clone());
+            tasks.spawn(async move {
+                for round in 0..ROUNDS {
+                    one_thing(&node, &channel, worker, round).await.unwrap();
+                }
+            });
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let enrollment = database.find_enrollment(UDID).await.unwrap().unwrap();
+    assert_ne!(enrollment.state, EnrollmentState::CheckedOut);
+}
+
+async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Result<(), StoreError> {
+    let now = at(10 + u64::from(round));
+    match worker {
+        0 => {
+            for id in [UDID, channel] {
+                let uuid = format!("{id}-{round}");
+                let queued = node.enqueue(command(id, &uuid), now).await?;
+                assert!(!matches!(queued, EnqueueOutcome::UnknownEnrollment));
+                node.mark_sent(id, &uuid, now).await?;
+                let status = CommandStatus::Acknowledged;
+                node.settle(id, &uuid, status, b"", None, now).await?;
+            }
+        }
+        1 => {
+            node.token_update(tokens(UDID), now).await?;
+            let user = lanyard_store::TokenUpdate {
+                user_id: Some("U"),
+                ..tokens(UDID)
+            };
+            node.token_update(user, now).await?;
+        }
+        2 => {
+            let row = authenticate_row(UDID, 1);
+            let occasion = if round.is_multiple_of(2) {
+                Occasion::FreshEnrollment
+            } else {
+                Occasion::Renewal
+            };
+            node.authenticate(row, occasion, now).await?;
+        }
+        3 => {
+            let seen = [(channel.to_owned(), now), (UDID.to_owned(), now)];
+            node.touch_last_seen(&seen).await?;
+        }
+        4 => {
+            for push in node.due_pushes(now, 10).await? {
+                node.retry_push_at(&push, now, "503", now).await?;
+                let pushed = node.pushed(&push.enrollment_id, push.generation, "200", now);
+                pushed.await?;
+            }
+        }
+        _ => {
+            let left = node.check_out(channel, None, now).await?;
+            assert_ne!(left, CheckOutOutcome::Unknown);
+        }
+    }
+    Ok(())
+}
