@@ -1,16 +1,18 @@
 //! Pushes: taken from the outbox, sent to APNs, and their outcome written down.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use lanyard_mdm::{DeviceToken, PushMagic};
 use lanyard_push::{Action, Apns, Outcome, Wake, schedule};
-use lanyard_store::{DuePush, StoreError};
+use lanyard_store::{DuePush, PushOutcome, StoreError};
 use tokio::task::JoinSet;
 
 use crate::{Engine, refusal::chain};
 
 /// Pushes that are under way at the same time.
-const BATCH: u64 = 100;
+const BATCH: u64 = 500;
+/// How long other nodes leave a batch alone, whose node may have died. Longer than APNs may take to answer for all of it.
+const TAKEN_FOR: Duration = Duration::from_secs(120);
 /// Attempts after which a push is given up; the device is woken with its next command.
 const ATTEMPTS: i32 = 10;
 
@@ -21,86 +23,79 @@ impl Engine {
             return Ok(());
         };
         loop {
-            let due = self.store().due_pushes(self.now(), BATCH).await?;
+            let now = self.now();
+            let due = self
+                .store()
+                .take_pushes(now, now + TAKEN_FOR, BATCH)
+                .await?;
             let full = due.len() as u64 == BATCH;
             let mut sending = JoinSet::new();
             for each in due {
-                let (engine, push) = (self.clone(), push.clone());
-                sending.spawn(async move { engine.push_one(&push, each).await });
+                let push = push.clone();
+                sending.spawn(async move { push_one(&push, each, now).await });
             }
-            while let Some(outcome) = sending.join_next().await {
-                if let Ok(outcome) = outcome {
-                    outcome?;
-                }
-            }
+            let outcomes = sending.join_all().await;
+            self.store().record_pushes(&outcomes, self.now()).await?;
             if !full {
                 return Ok(());
             }
         }
     }
+}
 
-    async fn push_one(&self, apns: &Apns, due: DuePush) -> Result<(), StoreError> {
-        let now = self.now();
-        let enrollment = due.enrollment_id.as_str();
-        let Some(target) = &due.target else {
-            return self.give_up(&due, "no push tokens", now).await;
-        };
-        let token = DeviceToken::new(target.token.expose().clone());
-        let magic = PushMagic::new(target.push_magic.expose().as_str());
-        let wake = match Wake::new(&token, magic) {
-            Ok(wake) => wake.kept_until(now + schedule::KEEP),
-            Err(error) => return self.give_up(&due, &error.to_string(), now).await,
-        };
-        match apns.send(&wake).await {
-            Ok(Outcome::Accepted { apns_id }) => {
-                tracing::info!(enrollment, apns_id, "pushed");
-                self.store()
-                    .pushed(enrollment, due.generation, "accepted", now)
-                    .await?;
-                Ok(())
-            }
-            Ok(Outcome::Rejected(rejection)) => {
-                let reason = format!("{} {}", rejection.status, rejection.reason.as_str());
-                match rejection.action() {
-                    Action::Retry | Action::BackOff => self.retry(&due, &reason, now).await,
-                    action => {
-                        tracing::warn!(enrollment, reason, ?action, "APNs refused a push");
-                        self.give_up(&due, &reason, now).await
-                    }
-                }
-            }
-            Err(error) => self.retry(&due, &chain(&error), now).await,
+async fn push_one(apns: &Apns, due: DuePush, now: SystemTime) -> PushOutcome {
+    let enrollment = due.enrollment_id.as_str();
+    let (result, again) = match send(apns, &due, now).await {
+        Ok(Outcome::Accepted { apns_id }) => {
+            tracing::info!(enrollment, apns_id, "pushed");
+            ("accepted".to_owned(), None)
         }
-    }
-
-    async fn retry(&self, due: &DuePush, reason: &str, now: SystemTime) -> Result<(), StoreError> {
-        if due.attempts >= ATTEMPTS {
-            return self.give_up(due, reason, now).await;
+        Ok(Outcome::Rejected(rejection)) => {
+            let reason = format!("{} {}", rejection.status, rejection.reason.as_str());
+            let again = match rejection.action() {
+                Action::Retry | Action::BackOff => retry_at(&due, now),
+                _ => None,
+            };
+            (reason, again)
         }
-        let failures = u32::try_from(due.attempts).unwrap_or_default() + 1;
-        let wait = schedule::retry(failures, rand::random());
-        tracing::warn!(
-            enrollment = due.enrollment_id,
-            reason,
-            ?wait,
-            "a push failed and is tried again"
-        );
-        self.store()
-            .retry_push_at(due, now + wait, reason, now)
-            .await?;
-        Ok(())
+        Err(Unsent::Never(why)) => (why, None),
+        Err(Unsent::Perhaps(why)) => (why, retry_at(&due, now)),
+    };
+    if result != "accepted" {
+        let gives_up = again.is_none();
+        tracing::warn!(enrollment, reason = result, gives_up, "a push failed");
     }
+    PushOutcome {
+        enrollment_id: due.enrollment_id,
+        generation: due.generation,
+        result,
+        again,
+    }
+}
 
-    async fn give_up(
-        &self,
-        due: &DuePush,
-        reason: &str,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
-        tracing::warn!(enrollment = due.enrollment_id, reason, "a push is given up");
-        self.store()
-            .pushed(&due.enrollment_id, due.generation, reason, now)
-            .await?;
-        Ok(())
-    }
+/// Why a push did not reach APNs.
+enum Unsent {
+    /// It cannot be sent at all.
+    Never(String),
+    /// It may work another time.
+    Perhaps(String),
+}
+
+async fn send(apns: &Apns, due: &DuePush, now: SystemTime) -> Result<Outcome, Unsent> {
+    let Some(target) = &due.target else {
+        return Err(Unsent::Never("no push tokens".to_owned()));
+    };
+    let token = DeviceToken::new(target.token.expose().clone());
+    let magic = PushMagic::new(target.push_magic.expose().as_str());
+    let wake = Wake::new(&token, magic)
+        .map_err(|error| Unsent::Never(error.to_string()))?
+        .kept_until(now + schedule::KEEP);
+    let sent = apns.send(&wake).await;
+    sent.map_err(|error| Unsent::Perhaps(chain(&error)))
+}
+
+/// When a push that failed is tried again; `None` after too many attempts.
+fn retry_at(due: &DuePush, now: SystemTime) -> Option<SystemTime> {
+    let failures = u32::try_from(due.attempts).unwrap_or_default() + 1;
+    (due.attempts < ATTEMPTS).then(|| now + schedule::retry(failures, rand::random()))
 }

@@ -224,6 +224,23 @@ pub(crate) async fn lock(tx: &impl ConnectionTrait, id: &str) -> Result<Option<M
     Ok(query.one(tx).await?)
 }
 
+/// Locks these enrollments in the order in which everybody does: a device's id comes before those of its user channels.
+pub(crate) async fn lock_all(
+    tx: &DatabaseTransaction,
+    ids: impl IntoIterator<Item = &str>,
+) -> Result<(), StoreError> {
+    let _: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(())
+}
+
 /// The device that a channel is of.
 pub(crate) async fn device_of(
     tx: &DatabaseTransaction,

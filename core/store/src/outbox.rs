@@ -1,15 +1,18 @@
 //! The push outbox: who is to be woken, and when. Use cases put into it in their own transactions, so that no crash parts a
 //! command from its push; a worker takes from it.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, OnConflict};
+use sea_orm::sea_query::{
+    CaseStatement, Expr, ExprTrait, LockBehavior, LockType, OnConflict, Order, Query,
+};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    QuerySelect,
 };
 
-use crate::enrollments::{EnrollmentState, PushTarget};
+use crate::enrollments::{self, EnrollmentState, PushTarget};
 use crate::entity::enrollment;
 use crate::entity::push_outbox::{ActiveModel, Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
@@ -24,19 +27,21 @@ pub struct DuePush {
     pub generation: i64,
     /// Attempts that failed since it was requested.
     pub attempts: i32,
-    /// Since when it is due.
-    pub due_at: SystemTime,
     /// Where it goes; `None` when the channel cannot be woken, so that the push is to be given up.
     pub target: Option<PushTarget>,
 }
 
-/// What became of a push's outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PushRecorded {
-    /// Stored.
-    Recorded,
-    /// Another push was requested (or this one withdrawn) meanwhile, and stands as it was.
-    Superseded,
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushOutcome {
+    /// [`DuePush::enrollment_id`].
+    pub enrollment_id: String,
+    /// [`DuePush::generation`].
+    pub generation: i64,
+    /// What APNs answered, or why it was not asked: a short text for people.
+    pub result: String,
+    /// When it is to be tried again; `None` if it is over, well or for good.
+    pub again: Option<SystemTime>,
 }
 
 /// What became of [`Store::schedule_push`].
@@ -51,89 +56,97 @@ pub enum ScheduleOutcome {
 }
 
 impl Store {
-    /// The pushes that are due, the longest due first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
+    /// When an enrollment is to be woken next, if it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn push_due(&self, enrollment_id: &str) -> Result<Option<SystemTime>, StoreError> {
+        let row = Entity::find_by_id(enrollment_id.to_owned())
+            .one(&self.reader)
+            .await?;
+        Ok(row.and_then(|row| row.due_at).map(from_millis))
+    }
+
+    /// Takes pushes that are due, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)): no other node gets them before `until`, when they
+    /// are due again unless their outcome was [recorded](Self::record_pushes). A push that is requested meanwhile is due as ever.
     ///
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
-    pub async fn due_pushes(
+    pub async fn take_pushes(
         &self,
         now: SystemTime,
+        until: SystemTime,
         limit: u64,
     ) -> Result<Vec<DuePush>, StoreError> {
-        let rows = Entity::find()
-            .filter(Column::DueAt.lte(to_millis(now)))
-            .order_by_asc(Column::DueAt)
+        let due = Query::select()
+            .column(Column::EnrollmentId)
+            .from(Entity)
+            .and_where(Column::DueAt.lte(to_millis(now)))
+            .order_by(Column::DueAt, Order::Asc)
             .limit(page(limit))
-            .find_also_related(enrollment::Entity)
+            // What another node is taking is not waited for.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .take();
+        let taken = Entity::update_many()
+            .col_expr(Column::DueAt, Expr::value(to_millis(until)))
+            .filter(Column::EnrollmentId.in_subquery(due))
+            .exec_with_returning(self.writer()?)
+            .await?;
+        let ids = taken.iter().map(|row| row.enrollment_id.as_str());
+        let enrollments = enrollment::Entity::find()
+            .filter(enrollment::Column::Id.is_in(ids))
             .all(&self.reader)
             .await?;
-        rows.into_iter()
-            .map(|(row, enrollment)| {
-                let target = match enrollment {
-                    Some(enrollment) => self.read_push_target(&enrollment)?,
-                    None => None,
-                };
-                Ok(DuePush {
-                    due_at: from_millis(row.due_at.unwrap_or_default()),
-                    enrollment_id: row.enrollment_id,
-                    generation: row.generation,
-                    attempts: row.attempts,
-                    target,
-                })
-            })
-            .collect()
+        let mut targets = HashMap::with_capacity(taken.len());
+        for row in &enrollments {
+            targets.insert(row.id.as_str(), self.read_push_target(row)?);
+        }
+        let due = |row: Model| DuePush {
+            target: targets.remove(row.enrollment_id.as_str()).flatten(),
+            enrollment_id: row.enrollment_id,
+            generation: row.generation,
+            attempts: row.attempts,
+        };
+        Ok(taken.into_iter().map(due).collect())
     }
 
-    /// A push is over, well or for good: notes what APNs answered, and that nothing is due any more, unless another push
-    /// was requested meanwhile.
+    /// Notes what became of pushes, and that nothing is due for them any more, or when again. Where another push was requested (or
+    /// this one withdrawn) meanwhile, that stands. How many of them counted.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn pushed(
+    pub async fn record_pushes(
         &self,
-        enrollment_id: &str,
-        generation: i64,
-        result: &str,
+        outcomes: &[PushOutcome],
         now: SystemTime,
-    ) -> Result<PushRecorded, StoreError> {
+    ) -> Result<u64, StoreError> {
+        // Most have the same outcome, and so few statements are enough.
+        let mut results: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut dues: HashMap<_, Vec<&str>> = HashMap::new();
+        for outcome in outcomes {
+            let id = outcome.enrollment_id.as_str();
+            results.entry(&outcome.result).or_default().push(id);
+            let error = outcome.again.map(|again| (again, outcome.result.as_str()));
+            let due = dues.entry((outcome.generation, error)).or_default();
+            due.push(id);
+        }
         let tx = self.begin().await?;
-        let done = ActiveModel {
-            due_at: Set(None),
-            attempts: Set(0),
-            last_error: Set(None),
-            ..ActiveModel::default()
-        };
-        note_result(&tx, enrollment_id, result, now).await?;
-        let recorded = change(&tx, enrollment_id, generation, done).await?;
+        let ids = outcomes
+            .iter()
+            .map(|outcome| outcome.enrollment_id.as_str());
+        enrollments::lock_all(&tx, ids).await?;
+        for (result, ids) in results {
+            note_result(&tx, ids, result, now).await?;
+        }
+        let mut counted = 0;
+        for ((generation, error), ids) in dues {
+            counted += finish(&tx, ids, generation, error).await?;
+        }
         tx.commit().await?;
-        Ok(recorded)
-    }
-
-    /// A push failed and is to be tried again at `due`, unless another push was requested meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Database`].
-    pub async fn retry_push_at(
-        &self,
-        push: &DuePush,
-        due: SystemTime,
-        error: &str,
-        now: SystemTime,
-    ) -> Result<PushRecorded, StoreError> {
-        let tx = self.begin().await?;
-        let again = ActiveModel {
-            due_at: Set(Some(to_millis(due))),
-            attempts: Set(push.attempts.saturating_add(1)),
-            last_error: Set(Some(error.to_owned())),
-            ..ActiveModel::default()
-        };
-        note_result(&tx, &push.enrollment_id, error, now).await?;
-        let recorded = change(&tx, &push.enrollment_id, push.generation, again).await?;
-        tx.commit().await?;
-        Ok(recorded)
+        Ok(counted)
     }
 
     /// Requests a push at `due`, beside those that use cases request themselves.
@@ -209,28 +222,35 @@ pub(crate) async fn withdraw(
     Ok(())
 }
 
-async fn change(
+/// Nothing is due any more, or, after an error, later.
+async fn finish(
     tx: &DatabaseTransaction,
-    enrollment_id: &str,
+    enrollment_ids: Vec<&str>,
     generation: i64,
-    change: ActiveModel,
-) -> Result<PushRecorded, StoreError> {
+    error: Option<(SystemTime, &str)>,
+) -> Result<u64, StoreError> {
+    let attempts = if error.is_some() {
+        Expr::col(Column::Attempts).add(1)
+    } else {
+        Expr::value(0)
+    };
     let result = Entity::update_many()
-        .set(change)
-        .filter(Column::EnrollmentId.eq(enrollment_id))
+        .set(ActiveModel {
+            due_at: Set(error.map(|(again, _)| to_millis(again))),
+            last_error: Set(error.map(|(_, text)| text.to_owned())),
+            ..ActiveModel::default()
+        })
+        .col_expr(Column::Attempts, attempts)
+        .filter(Column::EnrollmentId.is_in(enrollment_ids))
         .filter(Column::Generation.eq(generation))
         .exec(tx)
         .await?;
-    Ok(if result.rows_affected > 0 {
-        PushRecorded::Recorded
-    } else {
-        PushRecorded::Superseded
-    })
+    Ok(result.rows_affected)
 }
 
 async fn note_result(
     tx: &DatabaseTransaction,
-    enrollment_id: &str,
+    enrollment_ids: Vec<&str>,
     result: &str,
     now: SystemTime,
 ) -> Result<(), StoreError> {
@@ -238,7 +258,7 @@ async fn note_result(
     enrollment::Entity::update_many()
         .col_expr(Column::LastPushAt, Expr::value(to_millis(now)))
         .col_expr(Column::LastPushResult, Expr::value(result))
-        .filter(Column::Id.eq(enrollment_id))
+        .filter(Column::Id.is_in(enrollment_ids))
         .exec(tx)
         .await?;
     Ok(())

@@ -159,7 +159,7 @@ async fn a_fresh_enrollment_clears_queues_and_tokens() {
         assert!(!enrollment.has_push_tokens && !enrollment.has_unlock_token);
     }
     assert!(store.unlock_token(UDID).await.unwrap().is_none());
-    assert!(store.due_pushes(at(100), 10).await.unwrap().is_empty());
+    assert_eq!(store.push_due(UDID).await.unwrap(), None);
     let erase = store.find_command(UDID, "erase").await.unwrap().unwrap();
     assert_eq!(erase.summary.state, CommandState::Cleared);
     // The certificate of before does not bring tokens into the enrollment of now.
@@ -265,7 +265,7 @@ async fn check_out_stops_pushes_and_keeps_history() {
     let unknown = check_out("X", 30).await.unwrap();
     assert_eq!(unknown, CheckOutOutcome::Unknown);
 
-    assert!(store.due_pushes(at(100), 10).await.unwrap().is_empty());
+    assert_eq!(store.push_due(UDID).await.unwrap(), None);
     for id in [UDID, user_channel.as_str()] {
         let enrollment = store.find_enrollment(id).await.unwrap().unwrap();
         assert_eq!(enrollment.state, EnrollmentState::CheckedOut);

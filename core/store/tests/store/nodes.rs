@@ -2,7 +2,8 @@
 
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
-    CheckOutOutcome, CommandStatus, EnqueueOutcome, EnrollmentState, Occasion, Store, StoreError,
+    CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, Occasion,
+    PushOutcome, Store, StoreError,
 };
 
 use crate::database::{
@@ -138,11 +139,15 @@ async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Resu
             node.touch_last_seen(&seen).await?;
         }
         4 => {
-            for push in node.due_pushes(now, 10).await? {
-                node.retry_push_at(&push, now, "503", now).await?;
-                let pushed = node.pushed(&push.enrollment_id, push.generation, "200", now);
-                pushed.await?;
-            }
+            let taken = node.take_pushes(now, now, 10).await?;
+            let outcome = |push: &DuePush| PushOutcome {
+                enrollment_id: push.enrollment_id.clone(),
+                generation: push.generation,
+                result: "503".to_owned(),
+                again: round.is_multiple_of(2).then_some(now),
+            };
+            let outcomes: Vec<_> = taken.iter().map(outcome).collect();
+            node.record_pushes(&outcomes, now).await?;
         }
         _ => {
             let left = node.check_out(channel, None, now).await?;

@@ -1,46 +1,93 @@
-use lanyard_store::{IssueOutcome, NewEvent, PushRecorded, ScheduleOutcome, Store};
+use lanyard_store::{DuePush, IssueOutcome, NewEvent, PushOutcome, ScheduleOutcome, Store};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::database::{UDID, at, enqueue, enroll, issuance, new_database, tokens};
 
-/// The one push that is due, as (generation, attempts).
-async fn due(store: &Store, seconds: u64) -> Option<(i64, i32)> {
-    let due = store.due_pushes(at(seconds), 10).await.unwrap();
-    assert!(due.len() <= 1);
-    due.first().map(|push| (push.generation, push.attempts))
+/// Whether the push is due by then.
+async fn is_due(store: &Store, seconds: u64) -> bool {
+    let due = store.push_due(UDID).await.unwrap();
+    due.is_some_and(|due| due <= at(seconds))
+}
+
+/// Takes the one push that is due, for a minute.
+async fn take(store: &Store, seconds: u64) -> DuePush {
+    let (now, until) = (at(seconds), at(seconds + 60));
+    let mut taken = store.take_pushes(now, until, 10).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    taken.remove(0)
+}
+
+fn outcome(push: &DuePush, result: &str, again: Option<u64>) -> PushOutcome {
+    PushOutcome {
+        enrollment_id: push.enrollment_id.clone(),
+        generation: push.generation,
+        result: result.to_owned(),
+        again: again.map(at),
+    }
 }
 
 #[tokio::test]
 async fn tokens_and_commands_each_ask_for_a_push() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
-    let (first, _) = due(&store, 2).await.unwrap();
-    assert_eq!(due(&store, 1).await, None);
-    enqueue(&store, UDID, "a").await;
-    let (second, _) = due(&store, 3).await.unwrap();
-    assert!(second > first);
-
-    let pushes = store.due_pushes(at(3), 10).await.unwrap();
+    assert!(!is_due(&store, 1).await);
     // The earlier request stands: a device that waits does not wait longer because more was asked for.
-    assert_eq!(pushes[0].due_at, at(2));
-    let target = pushes[0].target.as_ref().unwrap();
+    enqueue(&store, UDID, "a").await;
+    let push = take(&store, 2).await;
+    assert_eq!(push.generation, 2);
+    let target = push.target.as_ref().unwrap();
     assert_eq!(target.token.expose().as_slice(), tokens(UDID).token);
+}
+
+#[tokio::test]
+async fn a_push_that_is_taken_is_due_again_when_its_taker_says_nothing() {
+    let store = new_database().await;
+    for n in 1..=40 {
+        enroll(&store, &format!("device-{n}"), n).await;
+    }
+    let takers = (0..4).map(|_| {
+        let store = store.store.clone();
+        tokio::spawn(async move { store.take_pushes(at(2), at(62), 10).await.unwrap() })
+    });
+    let mut taken = Vec::new();
+    for taker in takers.collect::<Vec<_>>() {
+        taken.extend(taker.await.unwrap());
+    }
+    let mut ids: Vec<_> = taken.iter().map(|push| &push.enrollment_id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((taken.len(), ids.len()), (40, 40), "each by one taker");
+    let none = store.take_pushes(at(61), at(121), 100).await.unwrap();
+    assert!(none.is_empty());
+    let taken = store.take_pushes(at(62), at(122), 100).await.unwrap();
+    assert_eq!(taken.len(), 40);
+
+    let outcomes: Vec<_> = (taken.iter().zip(0_u64..))
+        .map(|(push, n)| outcome(push, "200", (n % 2 == 0).then_some(90)))
+        .collect();
+    assert_eq!(store.record_pushes(&outcomes, at(3)).await.unwrap(), 40);
+    let none = store.take_pushes(at(89), at(149), 100).await.unwrap();
+    assert!(none.is_empty());
+    let again = store.take_pushes(at(90), at(150), 100).await.unwrap();
+    assert_eq!(again.len(), 20);
 }
 
 #[tokio::test]
 async fn a_finished_push_does_not_swallow_a_newer_one() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
-    let (under_way, _) = due(&store, 2).await.unwrap();
+    let under_way = take(&store, 2).await;
+    assert!(!is_due(&store, 4).await);
     enqueue(&store, UDID, "a").await;
+    assert!(is_due(&store, 4).await);
 
-    let late = store.pushed(UDID, under_way, "200", at(4)).await.unwrap();
-    assert_eq!(late, PushRecorded::Superseded);
-    let (newer, _) = due(&store, 4).await.unwrap();
-    let done = store.pushed(UDID, newer, "200", at(5)).await.unwrap();
-    assert_eq!(done, PushRecorded::Recorded);
-    assert_eq!(due(&store, 1_000).await, None);
+    let late = [outcome(&under_way, "200", None)];
+    assert_eq!(store.record_pushes(&late, at(4)).await.unwrap(), 0);
+    let newer = take(&store, 4).await;
+    let done = [outcome(&newer, "200", None)];
+    assert_eq!(store.record_pushes(&done, at(5)).await.unwrap(), 1);
+    assert!(!is_due(&store, 1_000).await);
 
     let enrollment = store.find_enrollment(UDID).await.unwrap().unwrap();
     assert_eq!(enrollment.last_push_at, Some(at(5)));
@@ -48,47 +95,46 @@ async fn a_finished_push_does_not_swallow_a_newer_one() {
 
     // A generation never comes back, so a worker that was slow for long finishes nothing either.
     enqueue(&store, UDID, "b").await;
-    let late = store.pushed(UDID, newer, "200", at(6)).await.unwrap();
-    assert_eq!(late, PushRecorded::Superseded);
-    assert!(due(&store, 6).await.is_some());
+    assert_eq!(store.record_pushes(&done, at(6)).await.unwrap(), 0);
+    assert!(is_due(&store, 6).await);
 }
 
 #[tokio::test]
 async fn a_failed_push_is_due_again_later() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
-    let push = store.due_pushes(at(2), 1).await.unwrap().remove(0);
-    let error = "503 Shutdown";
-    let again = store.retry_push_at(&push, at(60), error, at(3)).await;
-    assert_eq!(again.unwrap(), PushRecorded::Recorded);
-    assert_eq!(due(&store, 59).await, None);
-    assert_eq!(due(&store, 60).await, Some((push.generation, 1)));
+    let push = take(&store, 2).await;
+    assert_eq!(push.attempts, 0);
+    let again = [outcome(&push, "503 Shutdown", Some(70))];
+    assert_eq!(store.record_pushes(&again, at(3)).await.unwrap(), 1);
+    assert!(!is_due(&store, 69).await);
+    let second = take(&store, 70).await;
+    assert_eq!((second.generation, second.attempts), (push.generation, 1));
 
     // A command does not wait for the next attempt, and a worker's old news does not delay it.
     enqueue(&store, UDID, "a").await;
-    assert!(matches!(due(&store, 3).await, Some((_, 0))));
-    let stale = store.retry_push_at(&push, at(600), error, at(4)).await;
-    assert_eq!(stale.unwrap(), PushRecorded::Superseded);
-    assert!(due(&store, 4).await.is_some());
+    let stale = [outcome(&push, "503 Shutdown", Some(600))];
+    assert_eq!(store.record_pushes(&stale, at(71)).await.unwrap(), 0);
+    assert_eq!(take(&store, 71).await.attempts, 0);
 }
 
 #[tokio::test]
 async fn a_push_can_be_scheduled_for_whom_it_can_reach() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
-    let (generation, _) = due(&store, 2).await.unwrap();
-    store.pushed(UDID, generation, "200", at(3)).await.unwrap();
+    let done = [outcome(&take(&store, 2).await, "200", None)];
+    store.record_pushes(&done, at(3)).await.unwrap();
 
     let scheduled = store.schedule_push(UDID, at(30)).await.unwrap();
     assert_eq!(scheduled, ScheduleOutcome::Scheduled);
-    assert_eq!(due(&store, 29).await, None);
-    assert!(due(&store, 30).await.is_some());
+    assert!(!is_due(&store, 29).await);
+    assert!(is_due(&store, 30).await);
     let unknown = store.schedule_push("X", at(30)).await.unwrap();
     assert_eq!(unknown, ScheduleOutcome::UnknownEnrollment);
     store.check_out(UDID, None, at(31)).await.unwrap();
     let gone = store.schedule_push(UDID, at(40)).await.unwrap();
     assert_eq!(gone, ScheduleOutcome::NotReachable);
-    assert_eq!(due(&store, 1_000).await, None);
+    assert!(!is_due(&store, 1_000).await);
 }
 
 #[tokio::test]

@@ -63,10 +63,6 @@ fn a_mistake_in_the_configuration_is_named_with_file_key_and_what_is_right() {
             &["enrolment", "enrollment"],
         ),
         (
-            right.clone() + "\n[database]\nurl = \"mysql://x\"\n",
-            &["database.url", "sqlite://lanyard.db"],
-        ),
-        (
             right.clone() + "\n[limits]\nscep_bytes = 10\n",
             &["limits.scep_bytes", "8192"],
         ),

@@ -237,22 +237,12 @@ async fn play(site: &Site, store: &Store, puppet: &Puppet, script: &Script) {
         let found = site.command(&uuids[kind]).unwrap();
         assert_eq!(found["state"], *state, "{name}: {kind}");
     }
-    let due = due(store, puppet).await;
+    let due = store.push_due(&puppet.udid).await.unwrap();
     assert_eq!(
         due.is_some(),
         script.comes_back,
         "{name}: the next push is due {due:?}"
     );
-}
-
-/// When the device is to be woken, within the next day.
-async fn due(store: &Store, puppet: &Puppet) -> Option<SystemTime> {
-    let day = SystemTime::now() + Duration::from_secs(24 * 3600);
-    let due = store.due_pushes(day, 100).await.unwrap();
-    let ours = due
-        .into_iter()
-        .find(|push| push.enrollment_id == puppet.udid);
-    ours.map(|push| push.due_at)
 }
 
 fn message(puppet: &Puppet, uuids: &HashMap<&str, String>, say: Say) -> Vec<u8> {

@@ -15,7 +15,7 @@ use lanyard_policy::{
     Binding, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
     ResultStatus, SelectionChain, SelectionQuestion, SelectionVerdict,
 };
-use lanyard_store::CommandState;
+use lanyard_store::{CommandState, PushOutcome};
 use plist::{Dictionary, Value};
 
 use super::{
@@ -257,25 +257,19 @@ async fn waiting_delivers_nothing_and_wakes_the_device_later() {
     let device = workshop.enroll().await;
     let waiting = queue(&workshop, &device, "ProfileList").await;
     let now = SystemTime::now();
-    for due in workshop.store.due_pushes(now, 10).await.unwrap() {
-        workshop
-            .store
-            .pushed(&due.enrollment_id, due.generation, "accepted", now)
-            .await
-            .unwrap();
-    }
+    let taken = workshop.store.take_pushes(now, now, 10).await.unwrap();
+    let done = taken.into_iter().map(|push| PushOutcome {
+        enrollment_id: push.enrollment_id,
+        generation: push.generation,
+        result: "accepted".to_owned(),
+        again: None,
+    });
+    let done: Vec<_> = done.collect();
+    workshop.store.record_pushes(&done, now).await.unwrap();
     assert_eq!(device.idle().await, None);
-    let due = |after: u64| {
-        let store = &workshop.store;
-        async move {
-            store
-                .due_pushes(now + Duration::from_secs(after), 10)
-                .await
-                .unwrap()
-                .len()
-        }
-    };
-    assert_eq!((due(3500).await, due(3700).await), (0, 1));
+    let due = workshop.store.push_due(device.udid()).await.unwrap();
+    let after = due.unwrap().duration_since(now).unwrap().as_secs();
+    assert!((3500..3700).contains(&after), "{after} s");
     scripts[0].say(Ok(SelectionVerdict::Abstain));
     assert_eq!(device.idle().await.unwrap().uuid(), waiting);
 }
