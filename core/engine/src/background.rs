@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use lanyard_store::StoreError;
 use tokio::time::Instant;
 
-use crate::{Engine, refusal::chain};
+use crate::{Engine, Refusal, refusal::chain};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
 const TICK: Duration = Duration::from_secs(1);
@@ -20,7 +20,8 @@ const TIDY_BATCH: u64 = 500;
 const DECISIONS_KEPT: Duration = Duration::from_hours(90 * 24);
 
 impl Engine {
-    /// Does all of it until `stop` is ready. Run one of it. A database that is away is tried again at the next tick.
+    /// Does all of it until `stop` is ready. Run one of it on each node: they share the work. A database that is away is tried again at the
+    /// next tick.
     pub async fn work_until(&self, stop: impl Future<Output = ()>) {
         // Beside the rest: a plugin that is slow to answer must not hold up a push.
         tokio::select! {
@@ -32,7 +33,13 @@ impl Engine {
 
     async fn keep_looking_up_persons(&self) {
         loop {
-            complain("persons cannot be looked up", self.look_up_persons().await);
+            let looked_up = async {
+                if self.holds("persons", 2 * LOOK_UP).await? {
+                    self.look_up_persons().await?;
+                }
+                Ok::<_, Refusal>(())
+            };
+            complain("persons cannot be looked up", looked_up.await);
             tokio::time::sleep(LOOK_UP).await;
         }
     }
@@ -74,6 +81,17 @@ impl Engine {
             "last-seen times cannot be written",
             self.write_last_seen().await,
         );
+        complain(
+            "leases cannot be given up",
+            self.store().release_leases(self.0.node).await,
+        );
+    }
+
+    /// Whether this node is the one that does some work, for so long; of several on one database, one is.
+    pub(crate) async fn holds(&self, work: &str, time: Duration) -> Result<bool, StoreError> {
+        let now = self.now();
+        let holder = self.0.node;
+        self.store().hold_lease(work, holder, now + time, now).await
     }
 
     async fn write_last_seen(&self) -> Result<(), StoreError> {
@@ -85,6 +103,9 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
+        if !self.holds("tidying", 2 * TIDY).await? {
+            return Ok(());
+        }
         let now = self.now();
         let challenges = self
             .store()

@@ -23,6 +23,8 @@ use crate::{
 const BATCH: u64 = 100;
 /// How long one binding is told events, before the others get their next ones.
 const ROUND: Duration = Duration::from_secs(5);
+/// How long one node is the one that tells a binding: longer than a round and a call.
+const TELLER: Duration = Duration::from_secs(30);
 /// Deliveries after which an event is given up, and kept for the operator to see.
 const ATTEMPTS: i32 = 8;
 
@@ -85,7 +87,16 @@ impl Engine {
         let mut told = JoinSet::new();
         for binding in self.store().bindings_due(self.now()).await? {
             let engine = self.clone();
-            told.spawn(async move { engine.tell(&binding).await });
+            told.spawn(async move {
+                // Two nodes would tell it the same, and out of order.
+                if engine
+                    .holds(&format!("events of {binding}"), TELLER)
+                    .await?
+                {
+                    engine.tell(&binding).await?;
+                }
+                Ok(())
+            });
         }
         let mut outcome = Ok(());
         while let Some(ended) = told.join_next().await {

@@ -62,6 +62,7 @@ use std::{
 };
 
 use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
 
 pub use administration::{CommandRefused, Sent};
 pub use approvals::ApprovalRefused;
@@ -85,6 +86,8 @@ pub use throttle::{Rates, network};
 pub struct Engine(Arc<State>);
 
 struct State {
+    /// Which of the nodes on one database this one is, until it ends.
+    node: Uuid,
     setup: Setup,
     hooks: RwLock<Arc<Hooks>>,
     exchanges: ceilings::Exchanges,
@@ -119,6 +122,7 @@ impl Engine {
         let hooks = std::mem::take(&mut setup.hooks);
         let throttle = throttle::Throttle::new(setup.rates);
         Ok(Self(Arc::new(State {
+            node: Uuid::new_v4(),
             setup,
             hooks: RwLock::new(Arc::new(hooks)),
             exchanges: ceilings::Exchanges::default(),

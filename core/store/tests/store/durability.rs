@@ -208,6 +208,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "ALTER TABLE command DROP COLUMN decision",
         "DROP TABLE person_standing",
         "DROP TABLE event_schedule",
+        "DROP TABLE lease",
         "DROP INDEX enrollment_person",
         "ALTER TABLE enrollment_session RENAME COLUMN build TO os_version",
         "DELETE FROM seaql_migrations WHERE version <> 'm0001_initial'",

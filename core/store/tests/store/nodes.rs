@@ -6,6 +6,8 @@ use lanyard_store::{
     PushOutcome, Store, StoreError,
 };
 
+use uuid::Uuid;
+
 use crate::database::{
     TestDatabase, UDID, at, authenticate_row, command, enroll, issuance, new_database, tokens,
 };
@@ -56,6 +58,7 @@ async fn drop_all(database: &TestDatabase) {
             "approval",
             "person_standing",
             "event_schedule",
+            "lease",
             "seaql_migrations",
         ] {
             let undo = format!("DROP TABLE {table}");
@@ -69,6 +72,37 @@ async fn of_nodes_with_different_keys_the_first_one_stays() {
     let database = new_database().await;
     let other = Store::connect(&database.url, SealingKey::generate()).await;
     assert!(matches!(other.unwrap_err(), StoreError::WrongSealingKey));
+}
+
+#[tokio::test]
+async fn work_has_one_holder_until_it_is_over_or_given_up() {
+    let database = new_database().await;
+    let nodes = [database.store.clone(), second_node(&database).await];
+    let ids = [1, 2].map(Uuid::from_u128);
+    let hold = async |node: usize, work: &str, until: u64, now: u64| {
+        let held = nodes[node].hold_lease(work, ids[node], at(until), at(now));
+        held.await.unwrap()
+    };
+    assert!(hold(0, "tidy", 10, 0).await);
+    assert!(!hold(1, "tidy", 19, 9).await);
+    assert!(hold(1, "events", 19, 9).await, "other work is another's");
+    assert!(hold(0, "tidy", 19, 9).await, "it is prolonged");
+    assert!(!hold(1, "tidy", 28, 18).await);
+    assert!(hold(1, "tidy", 29, 19).await, "it was over");
+    assert!(!hold(0, "tidy", 30, 20).await);
+    nodes[1].release_leases(ids[1]).await.unwrap();
+    assert!(hold(0, "tidy", 30, 20).await);
+    assert!(hold(0, "events", 30, 20).await);
+
+    let asking = (0..16).map(|n| {
+        let (node, id) = (nodes[n % 2].clone(), Uuid::from_u128(n as u128));
+        tokio::spawn(async move { node.hold_lease("new", id, at(10), at(0)).await.unwrap() })
+    });
+    let mut holders = 0;
+    for asked in asking.collect::<Vec<_>>() {
+        holders += usize::from(asked.await.unwrap());
+    }
+    assert_eq!(holders, 1);
 }
 
 /// Everything that may happen to a device at once, from two nodes: nothing waits for itself in a circle, and nothing fails.
