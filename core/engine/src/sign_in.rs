@@ -273,13 +273,10 @@ impl Engine {
                 let ticket = self.keep(waiting(state), now).await?;
                 return Ok(SignedIn::Ask { fields, ticket });
             }
-            Step::Redirect { url, state } if url.starts_with("https://") => {
+            Step::Redirect { url, state } => {
                 let ticket = self.keep(waiting(state), now).await?;
                 return Ok(SignedIn::Redirect { url, ticket });
             }
-            Step::Redirect { .. } => SignInRefused::Unavailable {
-                reason: format!("the directory {binding} redirects to a URL that is not https"),
-            },
             Step::Rejected(reason) => SignInRefused::Rejected { code: reason.code },
             Step::Abstain => SignInRefused::Rejected {
                 code: "unknown".to_owned(),

@@ -175,9 +175,11 @@ impl Setting {
              grants = [\"log\", \"secrets\", \"http\"]\n\
              [binding.settings]\nissuer = \"{}\"\nclient_id = \"lanyard\"\ncredential = \"oidc\"\n\
              redirect_uri = \"{}\"\ndomains = [\"example.org\"]\n\
-             groups_claim = \"groups\"\nallowed_groups = [\"staff\"]\n{}",
+             groups_claim = \"groups\"\nallowed_groups = [\"staff\"]\n\
+             [binding.redirect]\nallow = [\"{}/authorize\"]\n{}",
             web.origin,
             site.url("/enroll/callback"),
+            web.origin,
             web.grants(&["oidc"], "/token"),
         );
         site.start_apns().unwrap();
