@@ -38,6 +38,8 @@ pub struct SignInAttempt {
 pub struct NextStep {
     /// What the step before gave out.
     pub ticket: Ticket,
+    /// The binding whose address a person came back to; `None` for a form of ours.
+    pub came_back_to: Option<String>,
     /// Form fields or query parameters by name.
     pub input: BTreeMap<String, Secret>,
     /// Where the request comes from.
@@ -174,7 +176,8 @@ impl Engine {
             .await
     }
 
-    /// Goes on with a sign-in.
+    /// Goes on with a sign-in. Whoever is throttled keeps the ticket; whoever comes back to another binding's address has spent it, and
+    /// nobody is asked anything.
     ///
     /// # Errors
     /// [`SignInRefused`]
@@ -192,6 +195,15 @@ impl Engine {
         let waiting: Waiting =
             serde_json::from_slice(waiting.expose()).map_err(|error| Refusal::internal(&error))?;
         self.admit_sign_in(&waiting.user_name, next.remote)?;
+        if let Some(other) = next.came_back_to.filter(|name| *name != waiting.binding) {
+            tracing::warn!(
+                binding = waiting.binding,
+                other,
+                "a sign-in came back to another binding's address"
+            );
+            let code = "wrong-callback".to_owned();
+            return Err(SignInRefused::Rejected { code });
+        }
         let question = ResumeSignIn {
             decision: decision::new(now),
             state: waiting.state,

@@ -178,7 +178,7 @@ impl Setting {
              groups_claim = \"groups\"\nallowed_groups = [\"staff\"]\n\
              [binding.redirect]\nallow = [\"{}/authorize\"]\n{}",
             web.origin,
-            site.url("/enroll/callback"),
+            site.url("/enroll/callback/oidc"),
             web.origin,
             web.grants(&["oidc"], "/token"),
         );
@@ -330,6 +330,33 @@ async fn an_answer_that_is_not_this_browsers_and_this_sign_ins_leads_nowhere() {
     let answer = trip.back(&back).await;
     assert_eq!(answer.content_type, CONTENT_TYPE, "{}", text(&answer));
     is_page(&trip.back(&back).await, 403, OVER);
+}
+
+/// RFC 9700, 4.4: the provider of one binding has the browser bring its answer to another's address.
+#[tokio::test]
+async fn an_answer_that_comes_back_to_another_binding_is_refused() {
+    let setting = Setting::start().await;
+    for (to, status, said) in [
+        ("/enroll/callback/other?", 403, WRONG),
+        ("/enroll/callback/OIDC?", 403, WRONG),
+        ("/enroll/callback/oidc%2Foidc?", 403, WRONG),
+    ] {
+        let trip = setting.send_away().await;
+        let back = setting.sign_in(&trip).await;
+        let moved = back.replace("/enroll/callback/oidc?", to);
+        assert_ne!(moved, back);
+        is_page(&trip.back(&moved).await, status, said);
+        setting.log_says("code=\"wrong-callback\"");
+        // The ticket is spent, and the code is not: nobody was asked anything.
+        is_page(&trip.back(&back).await, 403, OVER);
+        let unspent = setting.provider.book().codes.contains_key(&code_of(&back));
+        assert!(unspent, "the code went to the provider");
+    }
+    let trip = setting.send_away().await;
+    let back = setting.sign_in(&trip).await;
+    let nameless = back.replace("/enroll/callback/oidc?", "/enroll/callback?");
+    assert_eq!(trip.back(&nameless).await.status, 404);
+    assert_eq!(trip.back(&back).await.content_type, CONTENT_TYPE);
 }
 
 #[tokio::test]

@@ -231,7 +231,7 @@ async fn a_plugin_sends_the_browser_where_it_may_and_takes_it_back() {
     );
     let cookie = cookie.split(';').next().unwrap();
     let come_back = async |code: &str, cookie: Option<&str>| {
-        let url = site.url(&format!("/enroll/callback?state=1&code={code}"));
+        let url = site.url(&format!("/enroll/callback/school?state=1&code={code}"));
         let mut call = Call::get(url);
         if let Some(cookie) = cookie {
             call = call.header(header::COOKIE, cookie);
