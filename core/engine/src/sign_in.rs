@@ -12,7 +12,7 @@ use lanyard_pki::Digest;
 use lanyard_policy::{
     ChainFailure, Decided, Field, HookPoint, Person, ResumeSignIn, Secret, SignIn, Step,
 };
-use lanyard_store::NewSession;
+use lanyard_store::{NewSession, StoreError, Unsealed};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -38,6 +38,8 @@ pub struct SignInAttempt {
 pub struct NextStep {
     /// What the step before gave out.
     pub ticket: Ticket,
+    /// The binding whose address a person came back to; `None` for a form of ours.
+    pub came_back_to: Option<String>,
     /// Form fields or query parameters by name.
     pub input: BTreeMap<String, Secret>,
     /// Where the request comes from.
@@ -96,6 +98,14 @@ struct Waiting {
     state: Vec<u8>,
 }
 
+impl Waiting {
+    fn read(kept: Result<Option<Unsealed<Vec<u8>>>, StoreError>) -> Result<Self, SignInRefused> {
+        let kept = kept.map_err(Refusal::from)?.ok_or(SignInRefused::Over)?;
+        let read = serde_json::from_slice(kept.expose());
+        Ok(read.map_err(|error| Refusal::internal(&error))?)
+    }
+}
+
 /// How long a person may take for a step: a code that comes by mail, say.
 const STEP_TAKES: Duration = Duration::from_secs(600);
 
@@ -145,7 +155,8 @@ impl Engine {
     /// [`SignInRefused`]
     pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<SignedIn, SignInRefused> {
         let started = Instant::now();
-        self.admit_sign_in(&attempt.user_name, attempt.remote)?;
+        self.admit_address(attempt.remote)?;
+        self.admit_name(&attempt.user_name, attempt.remote)?;
         if self.setup().push.is_none() {
             let reason =
                 "no push certificate is configured, so no device could be managed".to_owned();
@@ -174,24 +185,30 @@ impl Engine {
             .await
     }
 
-    /// Goes on with a sign-in.
+    /// Goes on with a sign-in. Whoever is throttled keeps the ticket; whoever comes back to another binding's address has spent it, and
+    /// nobody is asked anything.
     ///
     /// # Errors
     /// [`SignInRefused`]
     pub async fn continue_sign_in(&self, next: NextStep) -> Result<SignedIn, SignInRefused> {
         let started = Instant::now();
         let now = self.now();
-        let taken = self
-            .store()
-            .take_sign_in(&next.ticket.hash(), now)
-            .await
-            .map_err(Refusal::from)?;
-        let Some(waiting) = taken else {
-            return Err(SignInRefused::Over);
-        };
-        let waiting: Waiting =
-            serde_json::from_slice(waiting.expose()).map_err(|error| Refusal::internal(&error))?;
-        self.admit_sign_in(&waiting.user_name, next.remote)?;
+        self.admit_address(next.remote)?;
+        let ticket = next.ticket.hash();
+        let kept = self.store().find_sign_in(&ticket, now).await;
+        let waiting = Waiting::read(kept)?;
+        self.admit_name(&waiting.user_name, next.remote)?;
+        let taken = self.store().take_sign_in(&ticket, now).await;
+        let waiting = Waiting::read(taken)?;
+        if let Some(other) = next.came_back_to.filter(|name| *name != waiting.binding) {
+            tracing::warn!(
+                binding = waiting.binding,
+                other,
+                "a sign-in came back to another binding's address"
+            );
+            let code = "wrong-callback".to_owned();
+            return Err(SignInRefused::Rejected { code });
+        }
         let question = ResumeSignIn {
             decision: decision::new(now),
             state: waiting.state,
@@ -213,13 +230,12 @@ impl Engine {
             .await
     }
 
-    fn admit_sign_in(&self, user_name: &str, remote: IpAddr) -> Result<(), SignInRefused> {
-        if self.0.throttle.admit_sign_in(user_name, remote) {
-            return Ok(());
-        }
-        Err(SignInRefused::TooMany {
-            wait: Duration::from_secs(60),
-        })
+    fn admit_address(&self, remote: IpAddr) -> Result<(), SignInRefused> {
+        admitted(self.0.throttle.admit_address(remote))
+    }
+
+    fn admit_name(&self, user_name: &str, remote: IpAddr) -> Result<(), SignInRefused> {
+        admitted(self.0.throttle.admit_name(user_name, remote))
     }
 
     /// What follows from a directory's answer.
@@ -273,13 +289,10 @@ impl Engine {
                 let ticket = self.keep(waiting(state), now).await?;
                 return Ok(SignedIn::Ask { fields, ticket });
             }
-            Step::Redirect { url, state } if url.starts_with("https://") => {
+            Step::Redirect { url, state } => {
                 let ticket = self.keep(waiting(state), now).await?;
                 return Ok(SignedIn::Redirect { url, ticket });
             }
-            Step::Redirect { .. } => SignInRefused::Unavailable {
-                reason: format!("the directory {binding} redirects to a URL that is not https"),
-            },
             Step::Rejected(reason) => SignInRefused::Rejected { code: reason.code },
             Step::Abstain => SignInRefused::Rejected {
                 code: "unknown".to_owned(),
@@ -347,6 +360,15 @@ impl Engine {
         signed::sign(&document, self.setup().signer.identity())
             .map_err(|error| Refusal::internal(&error))
     }
+}
+
+fn admitted(is: bool) -> Result<(), SignInRefused> {
+    if is {
+        return Ok(());
+    }
+    Err(SignInRefused::TooMany {
+        wait: Duration::from_secs(60),
+    })
 }
 
 /// What the store keeps of a challenge. It has 256 bits of randomness, so a plain hash gives nothing away.

@@ -7,6 +7,8 @@ use std::{
 };
 
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
 /// How much of each a minute, which is also how many may come at once.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +75,19 @@ impl Throttle {
         }
     }
 
-    /// Counts a sign-in, and says whether it may be tried. An address that is over its rate does not use up the names'.
-    pub(crate) fn admit_sign_in(&self, name: &str, address: IpAddr) -> bool {
-        let (name, network) = (name.to_lowercase(), network(address));
-        let here = self.place((&name, network));
+    /// Counts a step of a sign-in from an address, whoever it is of, and says whether it may be looked at.
+    pub(crate) fn admit_address(&self, address: IpAddr) -> bool {
+        let place = self.place(network(address));
+        self.addresses.check_key(&place).is_ok()
+    }
+
+    /// Counts a step of a sign-in with a name, and says whether it may be tried. Who asks has asked for the address first, so that one
+    /// that is over its rate does not use up the names'.
+    pub(crate) fn admit_name(&self, name: &str, address: IpAddr) -> bool {
+        let name = folded(name);
+        let here = self.place((&name, network(address)));
         let everywhere = self.place(&name);
-        self.addresses.check_key(&self.place(network)).is_ok()
-            && self.names.check_key(&here).is_ok()
+        self.names.check_key(&here).is_ok()
             && (self.names_everywhere.check_key(&everywhere).is_ok()
                 || self.names_at_home.check_key(&here).is_ok())
     }
@@ -106,6 +114,22 @@ impl Throttle {
     }
 }
 
+/// What directories take for the same name is the same here, or one account could be guessed at under many names: they look through
+/// widths and forms of letters, case, accents, blanks and what cannot be seen (RFC 4518 and more). No two directories do it alike, so
+/// this keeps letters, digits and ASCII's signs, and nothing else: two persons who share a rate are no harm.
+fn folded(name: &str) -> String {
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    DecomposingNormalizerBorrowed::new_nfkd()
+        .normalize(name)
+        .chars()
+        .filter(|c| c.is_alphanumeric() || c.is_ascii_graphic())
+        .filter(|c| !ignorable.contains(*c))
+        // To upper case first: it takes together what lower case leaves apart (ß and ss, ς and σ, ı and i).
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 /// Whom an address counts for: itself, or the /56 of an IPv6 address, which is what one subscriber has to choose from.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
@@ -130,31 +154,26 @@ mod tests {
             per_address: NonZeroU32::new(5).unwrap(),
             messages_per_address: NonZeroU32::new(3).unwrap(),
         });
+        let admits = |name: &str, address| {
+            throttle.admit_address(address) && throttle.admit_name(name, address)
+        };
         let address = |last| IpAddr::from([192, 0, 2, last]);
-        assert!(
-            throttle.admit_sign_in("ada", address(1)) && throttle.admit_sign_in("Ada", address(1))
-        );
-        assert!(
-            !throttle.admit_sign_in("ADA", address(1)),
-            "one name from one address"
-        );
-        assert!(
-            throttle.admit_sign_in("ada", address(2)),
-            "the person at another address"
-        );
-        let admitted = (3..60).filter(|last| throttle.admit_sign_in("ada", address(*last)));
+        assert!(admits("ada", address(1)) && admits("Ada", address(1)));
+        assert!(!admits("ADA", address(1)), "one name from one address");
+        assert!(admits("ada", address(2)), "the person at another address");
+        let admitted = (3..60).filter(|last| admits("ada", address(*last)));
         assert_eq!(
             admitted.count(),
             57,
             "one name from many addresses: 20 in all, and one from each"
         );
         let admitted = (0..10)
-            .filter(|name| throttle.admit_sign_in(&name.to_string(), address(200)))
+            .filter(|name| admits(&name.to_string(), address(200)))
             .count();
         assert_eq!(admitted, 5, "many names from one address");
         let inside = |last| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
         let admitted = (0..10)
-            .filter(|name| throttle.admit_sign_in(&format!("v6-{name}"), inside(*name)))
+            .filter(|name| admits(&format!("v6-{name}"), inside(*name)))
             .count();
         assert_eq!(admitted, 5, "many addresses of one IPv6 network");
         let admitted = (0..10)
@@ -162,5 +181,40 @@ mod tests {
             .count();
         assert_eq!(admitted, 3, "messages of one address");
         assert!(throttle.admit_message(address(202)));
+    }
+
+    #[test]
+    fn what_directories_take_for_one_name_is_one() {
+        for same in [
+            "ADA.Lovelace",
+            "ａｄａ．ｌｏｖｅｌａｃｅ",
+            "a\u{ad}da.love\u{200b}lace",
+            "ada.\u{2060}lovelace\u{fe0f}",
+            " ada. lovelace\u{3000}",
+            "ad\u{3164}a.lovelace\u{115f}",
+            "ádà.lovelacé",
+            "a\u{301}da.lovelace",
+            "𝐚𝐝𝐚.𝑙𝑜𝑣𝑒𝑙𝑎𝑐𝑒",
+            "ⓐda.lovelace\u{0}",
+        ] {
+            assert_eq!(folded(same), "ada.lovelace", "{same:?}");
+        }
+        for (one, other) in [
+            ("Strauß", "STRAUSS"),
+            ("ΟΔΥΣΣΕΥΣ", "οδυσσεύς"),
+            ("İnci", "ınci"),
+            ("ﬁona", "Fiona"),
+            ("Ёлка", "елка"),
+        ] {
+            assert_eq!(folded(one), folded(other));
+        }
+        for (one, other) in [
+            ("ada.lovelace", "adalovelace"),
+            ("ada1", "ada2"),
+            ("王伟", "王芳"),
+            ("ada@a.example", "ada@b.example"),
+        ] {
+            assert_ne!(folded(one), folded(other));
+        }
     }
 }

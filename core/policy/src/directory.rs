@@ -90,7 +90,7 @@ pub enum Step {
     },
     /// Send the browser elsewhere and resume with the parameters that it comes back with.
     Redirect {
-        /// Where to.
+        /// Where to: https. What is granted to a plugin is compared where the plugin is called.
         url: String,
         /// Handed back to [`Directory::resume`], encrypted in between.
         state: Vec<u8>,

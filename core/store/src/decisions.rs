@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
@@ -15,7 +16,8 @@ use crate::instant::{from_millis, to_millis};
 use crate::sealed::Cell;
 use crate::{Store, StoreError, page};
 
-/// A decision that plugins took part in.
+/// A decision that plugins took part in. What was asked, said and answered is sealed in the database: it holds what directories say of
+/// persons, and what a sign-in leaves behind between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecisionRecord {
     /// Its id, a UUID.
@@ -38,7 +40,7 @@ pub struct DecisionRecord {
     pub outcome: Value,
     /// What each call used up.
     pub used: Value,
-    /// What the host answered to each call, in the same order: JSON, sealed in the database.
+    /// What the host answered to each call, in the same order: JSON.
     pub tape: Vec<u8>,
     /// The decision that this one was made beside, if its binding is on trial and changes nothing; of an event, the event's id.
     pub beside: Option<String>,
@@ -80,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`]; [`StoreError::Damaged`] for a tape that does not open.
+    /// [`StoreError::Database`]; [`StoreError::Damaged`] for a record that does not open.
     pub async fn list_decisions(
         &self,
         filter: DecisionFilter<'_>,
@@ -119,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]; [`StoreError::Damaged`] for one that does not open.
     pub async fn find_decision(&self, id: &str) -> Result<Option<DecisionRecord>, StoreError> {
         let row = Entity::find_by_id(id.to_owned()).one(&self.reader).await?;
         row.map(|row| self.decision_record(row)).transpose()
@@ -168,12 +170,12 @@ impl Store {
             subject: record.subject.clone(),
             serial: record.serial.clone(),
             policy: record.policy,
-            question: record.question.clone(),
-            opinions: record.opinions.clone(),
-            outcome: record.outcome.clone(),
+            question: self.seal_json("question", &record.id, &record.question),
+            opinions: self.seal_json("opinions", &record.id, &record.opinions),
+            outcome: self.seal_json("outcome", &record.id, &record.outcome),
             used: record.used.clone(),
             tape: (!record.tape.is_empty())
-                .then(|| self.seal(tape_of(&[&record.id]), &record.tape)),
+                .then(|| self.seal(cell("tape", &[&record.id]), &record.tape)),
             beside: record.beside.clone(),
         };
         // An event that is told again is the same decision: what was recorded first stands.
@@ -186,21 +188,51 @@ impl Store {
         Ok(())
     }
 
+    /// A sealed value in a column of JSON is a text, base64; what is sealed never is one, so that a record from before these columns
+    /// were sealed is told apart.
+    fn seal_json(&self, column: &'static str, id: &str, value: &Value) -> Value {
+        let sealed = self.seal(cell(column, &[id]), value.to_string().as_bytes());
+        Value::String(STANDARD.encode(sealed))
+    }
+
+    fn unseal_json(
+        &self,
+        column: &'static str,
+        id: &str,
+        stored: Value,
+    ) -> Result<Value, StoreError> {
+        let Value::String(sealed) = stored else {
+            return Ok(stored);
+        };
+        let damaged = |what: &str| StoreError::Damaged {
+            table: "decision",
+            what: format!("{column} of {id} {what}"),
+        };
+        let sealed = STANDARD
+            .decode(sealed)
+            .map_err(|_| damaged("is not base64"))?;
+        let opened = self.unseal(cell(column, &[id]), &sealed)?;
+        serde_json::from_slice(opened.expose()).map_err(|_| damaged("is not JSON"))
+    }
+
     fn decision_record(&self, row: Model) -> Result<DecisionRecord, StoreError> {
         let tape = match &row.tape {
-            Some(sealed) => self.unseal(tape_of(&[&row.id]), sealed)?.expose().clone(),
+            Some(sealed) => self
+                .unseal(cell("tape", &[&row.id]), sealed)?
+                .expose()
+                .clone(),
             None => Vec::new(),
         };
         Ok(DecisionRecord {
+            question: self.unseal_json("question", &row.id, row.question)?,
+            opinions: self.unseal_json("opinions", &row.id, row.opinions)?,
+            outcome: self.unseal_json("outcome", &row.id, row.outcome)?,
             id: row.id,
             hook: row.hook,
             at: from_millis(row.at),
             subject: row.subject,
             serial: row.serial,
             policy: row.policy,
-            question: row.question,
-            opinions: row.opinions,
-            outcome: row.outcome,
             used: row.used,
             tape,
             beside: row.beside,
@@ -208,10 +240,10 @@ impl Store {
     }
 }
 
-fn tape_of<'a>(key: &'a [&'a str]) -> Cell<'a> {
+fn cell<'a>(column: &'static str, key: &'a [&'a str]) -> Cell<'a> {
     Cell {
         table: "decision",
-        column: "tape",
+        column,
         key,
     }
 }

@@ -40,6 +40,23 @@ impl Store {
         Ok(())
     }
 
+    /// A step, which stays. `None` for a ticket that was used, is over, or was never given out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn find_sign_in(
+        &self,
+        ticket_hash: &str,
+        now: SystemTime,
+    ) -> Result<Option<Unsealed<Vec<u8>>>, StoreError> {
+        let found = Entity::find_by_id(ticket_hash.to_owned());
+        let row = found.one(&self.reader).await?;
+        row.filter(|row| row.expires_at > to_millis(now))
+            .map(|row| self.unseal(cell(&[ticket_hash]), &row.content))
+            .transpose()
+    }
+
     /// Takes a step, once: of however many that come with the ticket, one gets it. `None` for a ticket that was used, is over, or was
     /// never given out.
     ///

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::address;
+use crate::contract::invalid;
 
 /// What of the host's a plugin may use, and for what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Grants {
     pub secrets_to_directories: BTreeSet<String>,
     /// URLs that secrets may be sent to. They must be allowed in [`http`](Self::http) too.
     pub secrets_to_urls: Vec<UrlPrefix>,
+    /// URLs that a directory may send a browser to. It takes no capability: a redirection is an answer, and nothing that is imported.
+    pub redirections: Vec<UrlPrefix>,
 }
 
 /// Where HTTP requests may go, and how large they may be.
@@ -101,6 +104,21 @@ impl Grants {
         })
     }
 
+    /// Where a browser is sent: the URL as it was read here, so that nobody reads another one out of the plugin's text. A fragment
+    /// would tell the page there what no server sees.
+    pub(crate) fn redirection(&self, url: &str) -> Result<Url, HookFailure> {
+        let url = parse_url(url)
+            .and_then(|url| match url.scheme() {
+                "https" => Ok(url),
+                _ => Err("it is not https"),
+            })
+            .map_err(|why| invalid(format!("the redirection's url: {why}")))?;
+        granted(covered(&self.redirections, &url), || {
+            format!("a redirection to {}", without_query(&url))
+        })?;
+        Ok(url)
+    }
+
     pub(crate) fn credential(&self, name: &str) -> Result<(), HookFailure> {
         granted(self.http.credentials.contains(name), || {
             format!("the credential {name:?}")
@@ -145,6 +163,12 @@ pub struct UrlPrefix(Url);
 pub struct NotAPrefix(String);
 
 impl UrlPrefix {
+    /// Whether it is one of https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     pub(crate) fn covers(&self, url: &Url) -> bool {
         let rest = url.path().strip_prefix(self.0.path());
         url.origin() == self.0.origin()
@@ -246,6 +270,54 @@ mod tests {
             "https://login.example./api",
         ] {
             assert!(!prefix.covers(&parse_url(outside).unwrap()), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_browser_is_sent_to_what_is_granted_and_to_nothing_that_looks_like_it() {
+        let grants = Grants {
+            redirections: ["https://login.example/authorize", "http://plain.example/"]
+                .map(|prefix| prefix.parse().unwrap())
+                .to_vec(),
+            ..Grants::default()
+        };
+        let there = "https://login.example/authorize?client=lanyard&state=%2F1";
+        assert_eq!(grants.redirection(there).unwrap().as_str(), there);
+        assert_eq!(
+            grants
+                .redirection("HTTPS:login.example:443/authorize")
+                .unwrap()
+                .as_str(),
+            "https://login.example/authorize",
+            "what was compared, and not what was written"
+        );
+        for url in [
+            "https://login.example/",
+            "https://login.example/authorized",
+            "https://evil.example/authorize",
+            "https://login.example:8443/authorize",
+            "https://login.example.evil.example/authorize",
+        ] {
+            let HookFailure::NotGranted { what } = grants.redirection(url).unwrap_err() else {
+                panic!("{url}")
+            };
+            assert_eq!(what, format!("a redirection to {url}"));
+        }
+        for url in [
+            "http://plain.example/",
+            "https://login.example/authorize#x",
+            "https://login.example@evil.example/authorize",
+            "https://ada@login.example/authorize",
+            "https://login.example/authorize/../logout",
+            "https:\\\\login.example/authorize",
+            "javascript:alert(1)",
+            "/authorize",
+        ] {
+            let failure = grants.redirection(url).unwrap_err();
+            assert!(
+                matches!(failure, HookFailure::InvalidAnswer { .. }),
+                "{url}"
+            );
         }
     }
 

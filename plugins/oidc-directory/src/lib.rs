@@ -10,8 +10,8 @@ mod tests;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lanyard_sdk::{
-    Attribute, Directory, Inquiry, Person, Plugin, Reason, Redirection, Resumption, Secret, SignIn,
-    Standing, Step, Unavailable,
+    Attribute, Directory, Input, Inquiry, Person, Plugin, Reason, Redirection, Resumption, Secret,
+    SignIn, Standing, Step, Unavailable,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +33,20 @@ struct Waiting {
     /// Goes with the code: what the provider knows the digest of (RFC 7636).
     verifier: String,
     provider: Provider,
+}
+
+/// A sign-in that leads to no person.
+enum Ended {
+    /// They are not who should be signed in here.
+    Refused(Reason),
+    /// Nobody can tell now.
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for Ended {
+    fn from(why: Unavailable) -> Self {
+        Self::Unavailable(why)
+    }
 }
 
 impl Plugin for OidcDirectory {
@@ -63,62 +77,11 @@ impl Directory for OidcDirectory {
     }
 
     fn resume(&self, request: Resumption) -> Result<Step, Unavailable> {
-        let waiting: Waiting = serde_json::from_slice(&request.state)
-            .map_err(|error| Unavailable(format!("the state is not ours: {error}")))?;
-        let parameter = |name: &str| {
-            let mut input = request.input.iter();
-            let found = input.find(|input| input.name == name);
-            found.map(|input| &input.value)
-        };
-        if parameter("state").is_none_or(|state| !state.equals(&waiting.state)) {
-            return Ok(refused("wrong-state", "This is another sign-in's answer."));
+        match self.signed_in(&request) {
+            Ok(person) => Ok(Step::Authenticated(person)),
+            Err(Ended::Refused(reason)) => Ok(reason.deny()),
+            Err(Ended::Unavailable(why)) => Err(why),
         }
-        // RFC 9207: an answer of another provider than the one that was asked.
-        let is_from_it = match parameter("iss") {
-            Some(issuer) => issuer.equals(&self.0.issuer),
-            None => {
-                !waiting
-                    .provider
-                    .authorization_response_iss_parameter_supported
-            }
-        };
-        if !is_from_it {
-            return Ok(refused(
-                "wrong-issuer",
-                "This is another provider's answer.",
-            ));
-        }
-        if let Some(error) = parameter("error") {
-            if error.equals("access_denied") {
-                return Ok(refused("denied", "The sign-in was refused or given up."));
-            }
-            let other =
-                "the provider reports an error other than access_denied in the browser's address";
-            return Err(Unavailable(other.to_owned()));
-        }
-        let Some(code) = parameter("code") else {
-            return Ok(refused("no-code", "The provider gave no code."));
-        };
-        let provider = &waiting.provider;
-        let Some(tokens) = provider.tokens(&self.0, code, &waiting.verifier)? else {
-            return Ok(refused(
-                "code-refused",
-                "The provider does not take its code back.",
-            ));
-        };
-        let now = request.decision.at_ms;
-        let claims = Claims::of_id_token(&tokens.id_token, &self.0, &waiting.nonce, now);
-        let mut claims = match claims {
-            Ok(claims) => claims,
-            Err(Flaw::WrongNonce) => {
-                return Ok(refused("wrong-nonce", "This is another sign-in's code."));
-            }
-            Err(Flaw::Provider(why)) => return Err(Unavailable(why)),
-        };
-        if self.0.userinfo {
-            provider.complete(&mut claims, &tokens)?;
-        }
-        self.admitted(&claims)
     }
 
     /// OpenID Connect cannot be asked about a person who is not there, so whoever signed in stays active: see the README for what
@@ -157,16 +120,76 @@ impl OidcDirectory {
         format!("{endpoint}{separator}{}", query.finish())
     }
 
+    /// Who it is that came back.
+    fn signed_in(&self, request: &Resumption) -> Result<Person, Ended> {
+        let waiting: Waiting = serde_json::from_slice(&request.state)
+            .map_err(|error| Unavailable(format!("the state is not ours: {error}")))?;
+        let code = self.code(&waiting, &request.input)?;
+        let claims = self.claims(&waiting, code, request.decision.at_ms)?;
+        self.admitted(&claims)
+    }
+
+    /// The code, if it is this sign-in's and from the provider that was asked.
+    fn code<'a>(&self, waiting: &Waiting, input: &'a [Input]) -> Result<&'a Secret, Ended> {
+        let parameter = |name: &str| {
+            let found = input.iter().find(|input| input.name == name);
+            found.map(|input| &input.value)
+        };
+        if parameter("state").is_none_or(|state| !state.equals(&waiting.state)) {
+            return Err(refused("wrong-state", "This is another sign-in's answer."));
+        }
+        // RFC 9207: an answer of another provider than the one that was asked.
+        let is_from_it = match parameter("iss") {
+            Some(issuer) => issuer.equals(&self.0.issuer),
+            None => {
+                !waiting
+                    .provider
+                    .authorization_response_iss_parameter_supported
+            }
+        };
+        if !is_from_it {
+            return Err(refused(
+                "wrong-issuer",
+                "This is another provider's answer.",
+            ));
+        }
+        if let Some(error) = parameter("error") {
+            if error.equals("access_denied") {
+                return Err(refused("denied", "The sign-in was refused or given up."));
+            }
+            let other =
+                "the provider reports an error other than access_denied in the browser's address";
+            return Err(Unavailable(other.to_owned()).into());
+        }
+        parameter("code").ok_or_else(|| refused("no-code", "The provider gave no code."))
+    }
+
+    /// What the provider says of whom it gave the code to.
+    fn claims(&self, waiting: &Waiting, code: &Secret, now_ms: i64) -> Result<Claims, Ended> {
+        let provider = &waiting.provider;
+        let tokens = provider.tokens(&self.0, code, &waiting.verifier)?;
+        let tokens = tokens
+            .ok_or_else(|| refused("code-refused", "The provider does not take its code back."))?;
+        let claims = Claims::of_id_token(&tokens.id_token, &self.0, &waiting.nonce, now_ms);
+        let mut claims = claims.map_err(|flaw| match flaw {
+            Flaw::WrongNonce => refused("wrong-nonce", "This is another sign-in's code."),
+            Flaw::Provider(why) => Unavailable(why).into(),
+        })?;
+        if self.0.userinfo {
+            provider.complete(&mut claims, &tokens)?;
+        }
+        Ok(claims)
+    }
+
     /// The person, unless they are in none of the groups.
-    fn admitted(&self, claims: &Claims) -> Result<Step, Unavailable> {
+    fn admitted(&self, claims: &Claims) -> Result<Person, Ended> {
         let claim = &self.0.id_claim;
         let Some(id) = claims.text(claim) else {
-            return Err(Unavailable(format!(
-                "the provider does not say `{claim}`, which `id_claim` names"
-            )));
+            let missing = format!("the provider does not say `{claim}`, which `id_claim` names");
+            return Err(Unavailable(missing).into());
         };
         if claim == "email" && !claims.is_true("email_verified") {
-            return Ok(refused(
+            return Err(refused(
                 "email-not-verified",
                 "The provider has not verified this address.",
             ));
@@ -176,12 +199,13 @@ impl OidcDirectory {
         let allowed = &self.0.allowed_groups;
         let mut held = groups.iter().flatten();
         if !allowed.is_empty() && !held.any(|group| allowed.contains(group)) {
-            return Ok(Reason::new(
-                "not-in-group",
-                "You may not enroll devices here. Ask your administrator.",
-            )
-            .relying_on("groups", groups.unwrap_or_default())
-            .deny());
+            return Err(Ended::Refused(
+                Reason::new(
+                    "not-in-group",
+                    "You may not enroll devices here. Ask your administrator.",
+                )
+                .relying_on("groups", groups.unwrap_or_default()),
+            ));
         }
         let by_claim = self.0.attributes.iter();
         let by_claim = by_claim.map(|(name, claim)| (name.clone(), claims.texts(claim)));
@@ -190,16 +214,16 @@ impl OidcDirectory {
             .chain(groups)
             .filter(|(_, values)| !values.is_empty())
             .map(|(name, values)| Attribute { name, values });
-        Ok(Step::Authenticated(Person {
+        Ok(Person {
             id: id.to_owned(),
             display_name: claims.text(&self.0.name_claim).unwrap_or(id).to_owned(),
             attributes: attributes.collect(),
-        }))
+        })
     }
 }
 
-fn refused(code: &str, message: &str) -> Step {
-    Reason::new(code, message).deny()
+fn refused(code: &str, message: &str) -> Ended {
+    Ended::Refused(Reason::new(code, message))
 }
 
 /// 256 bits, as text that needs no escaping.

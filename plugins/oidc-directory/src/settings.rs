@@ -14,7 +14,8 @@ pub struct Settings {
     pub(crate) client_id: String,
     /// Name of `[credentials.NAME]` in the configuration, of the scheme `basic`. Without one, the client is a public one.
     pub(crate) credential: Option<String>,
-    /// Where the provider sends the browser back to: this server's `/enroll/callback`.
+    /// Where the provider sends the browser back to: this server's `/enroll/callback/NAME`, with the binding's own name. The server takes
+    /// no answer of this sign-in elsewhere, which keeps two providers apart (RFC 9700, 4.4.2.2).
     pub(crate) redirect_uri: String,
     /// What is asked for, `openid` among it.
     #[serde(default = "usual_scopes")]
@@ -66,10 +67,17 @@ impl Settings {
         if self.client_id.is_empty() {
             return Err("`client_id` is empty: the provider hands it out".to_owned());
         }
-        let is_callback = self.redirect_uri.ends_with("/enroll/callback");
-        if !is_callback || !self.redirect_uri.starts_with("https://") {
+        let binding = self.redirect_uri.rsplit_once("/enroll/callback/");
+        let is_callback = binding.is_some_and(|(server, name)| {
+            server.starts_with("https://")
+                && !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+        });
+        if !is_callback {
             return Err(format!(
-                "`redirect_uri` is {:?}; expected this server's https://…/enroll/callback",
+                "`redirect_uri` is {:?}; expected this server's https://…/enroll/callback/NAME, with the binding's name",
                 self.redirect_uri
             ));
         }

@@ -18,7 +18,7 @@ fn settings(further: Value) -> Value {
     let mut settings = json!({
         "issuer": ISSUER,
         "client_id": "lanyard",
-        "redirect_uri": "https://mdm.example.org/enroll/callback",
+        "redirect_uri": "https://mdm.example.org/enroll/callback/oidc",
     });
     let further = further.as_object().unwrap().clone();
     settings.as_object_mut().unwrap().extend(further);
@@ -188,7 +188,10 @@ fn a_person_is_sent_away_and_comes_back() {
         ("tenant", "1"),
         ("response_type", "code"),
         ("client_id", "lanyard"),
-        ("redirect_uri", "https://mdm.example.org/enroll/callback"),
+        (
+            "redirect_uri",
+            "https://mdm.example.org/enroll/callback/oidc",
+        ),
         ("scope", "openid profile email"),
         ("code_challenge_method", "S256"),
         ("login_hint", "ada@example.org"),
@@ -409,10 +412,22 @@ fn settings_that_cannot_be_meant_are_refused() {
         (json!({"client_id": ""}), "`client_id`"),
         (
             json!({"redirect_uri": "https://mdm.example.org/"}),
-            "/enroll/callback",
+            "/enroll/callback/NAME",
         ),
         (
-            json!({"redirect_uri": "http://mdm.example.org/enroll/callback"}),
+            json!({"redirect_uri": "https://mdm.example.org/enroll/callback"}),
+            "/enroll/callback/NAME",
+        ),
+        (
+            json!({"redirect_uri": "https://mdm.example.org/enroll/callback/"}),
+            "/enroll/callback/NAME",
+        ),
+        (
+            json!({"redirect_uri": "https://mdm.example.org/enroll/callback/oidc?x=1"}),
+            "/enroll/callback/NAME",
+        ),
+        (
+            json!({"redirect_uri": "http://mdm.example.org/enroll/callback/oidc"}),
             "https",
         ),
         (json!({"scopes": ["email"]}), "openid"),

@@ -228,10 +228,10 @@ fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
             "oidc-directory",
             &[
                 r#"{"issuer":"https://id.example"}"#,
-                r#"{"issuer":"http://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback"}"#,
+                r#"{"issuer":"http://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback/oidc"}"#,
                 r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/callback"}"#,
-                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback","scopes":["email"]}"#,
-                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback","allowed_groups":["staff"]}"#,
+                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback/oidc","scopes":["email"]}"#,
+                r#"{"issuer":"https://id.example","client_id":"c","redirect_uri":"https://x/enroll/callback/oidc","allowed_groups":["staff"]}"#,
             ],
         ),
         (

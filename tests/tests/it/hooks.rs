@@ -7,5 +7,6 @@ mod events;
 mod schedules;
 mod script;
 mod selection;
+mod sign_in;
 mod standing;
 mod workshop;

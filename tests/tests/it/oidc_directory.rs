@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -175,9 +176,11 @@ impl Setting {
              grants = [\"log\", \"secrets\", \"http\"]\n\
              [binding.settings]\nissuer = \"{}\"\nclient_id = \"lanyard\"\ncredential = \"oidc\"\n\
              redirect_uri = \"{}\"\ndomains = [\"example.org\"]\n\
-             groups_claim = \"groups\"\nallowed_groups = [\"staff\"]\n{}",
+             groups_claim = \"groups\"\nallowed_groups = [\"staff\"]\n\
+             [binding.redirect]\nallow = [\"{}/authorize\"]\n{}",
             web.origin,
-            site.url("/enroll/callback"),
+            site.url("/enroll/callback/oidc"),
+            web.origin,
             web.grants(&["oidc"], "/token"),
         );
         site.start_apns().unwrap();
@@ -289,6 +292,29 @@ async fn a_person_signs_in_at_the_provider_and_the_device_enrolls() {
     let ada = json!({"directory": "oidc", "id": "248289761001", "name": "Ada Lovelace"});
     assert_eq!(device["person"], ada);
 
+    // What stays between the steps, and the way to the provider, are nowhere in the clear.
+    let way = Url::parse(&trip.url).unwrap();
+    let nonce = way.query_pairs().find(|(name, _)| name == "nonce").unwrap();
+    let state = json!(br#"{"state":""#).to_string();
+    let state = state.trim_matches(['[', ']']);
+    let mut looked_at = 0;
+    for entry in fs::read_dir(stage.site.data()).unwrap() {
+        let entry = entry.unwrap();
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("lanyard.db")
+        {
+            let raw = fs::read(entry.path()).unwrap();
+            let raw = String::from_utf8_lossy(&raw);
+            looked_at += usize::from(raw.contains("248289761001"));
+            for part in [&*nonce.1, state] {
+                assert!(!raw.contains(part), "{part} lies open");
+            }
+        }
+    }
+    assert!(looked_at > 0, "the look sees who enrolled");
+
     // What was decided is made again without the provider, and neither code nor secret is anywhere.
     drop(setting.web);
     let list = ["decisions", "list", "--hook", "directory"];
@@ -328,6 +354,29 @@ async fn an_answer_that_is_not_this_browsers_and_this_sign_ins_leads_nowhere() {
     let answer = trip.back(&back).await;
     assert_eq!(answer.content_type, CONTENT_TYPE, "{}", text(&answer));
     is_page(&trip.back(&back).await, 403, OVER);
+}
+
+/// RFC 9700, 4.4: the provider of one binding has the browser bring its answer to another's address.
+#[tokio::test]
+async fn an_answer_that_comes_back_to_another_binding_is_refused() {
+    let setting = Setting::start().await;
+    for to in ["other?", "OIDC?", "oidc%2Foidc?"] {
+        let trip = setting.send_away().await;
+        let back = setting.sign_in(&trip).await;
+        let moved = back.replace("oidc?", to);
+        assert_ne!(moved, back);
+        is_page(&trip.back(&moved).await, 403, WRONG);
+        setting.log_says("code=\"wrong-callback\"");
+        // The ticket is spent, and the code is not: nobody was asked anything.
+        is_page(&trip.back(&back).await, 403, OVER);
+        let unspent = setting.provider.book().codes.contains_key(&code_of(&back));
+        assert!(unspent, "the code went to the provider");
+    }
+    let trip = setting.send_away().await;
+    let back = setting.sign_in(&trip).await;
+    let nameless = back.replace("/enroll/callback/oidc?", "/enroll/callback?");
+    assert_eq!(trip.back(&nameless).await.status, 404);
+    assert_eq!(trip.back(&back).await.content_type, CONTENT_TYPE);
 }
 
 #[tokio::test]

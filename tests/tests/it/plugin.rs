@@ -27,6 +27,7 @@ hook = "directory"
 name = "school"
 plugin = "guest-directory.wasm"
 grants = ["log", "secrets"]
+redirect = { allow = ["https://id.example.com/authorize"] }
 "#;
 
 fn running_site() -> Site {
@@ -206,9 +207,16 @@ async fn a_plugin_asks_for_a_code_and_a_ticket_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_sends_the_browser_elsewhere_and_takes_it_back() {
+async fn a_plugin_sends_the_browser_where_it_may_and_takes_it_back() {
     let site = running_site();
     let browser = Browser::open(&site).await;
+    let elsewhere = POLICY.replace("id.example.com", "login.example.com");
+    site.apply(&elsewhere, &[]).unwrap();
+    let page = browser.sign_in("elsewhere", "whatever").await;
+    is_page(&page, 503, TRY_AGAIN);
+    let decisions = site.lanyard(&["decisions", "list"]).unwrap();
+    assert!(decisions.contains("failed: not-granted"), "{decisions}");
+    site.apply(POLICY, &[]).unwrap();
     let page = browser.sign_in("elsewhere", "whatever").await;
     assert_eq!(page.status, 200);
     assert!(
@@ -223,7 +231,7 @@ async fn a_plugin_sends_the_browser_elsewhere_and_takes_it_back() {
     );
     let cookie = cookie.split(';').next().unwrap();
     let come_back = async |code: &str, cookie: Option<&str>| {
-        let url = site.url(&format!("/enroll/callback?state=1&code={code}"));
+        let url = site.url(&format!("/enroll/callback/school?state=1&code={code}"));
         let mut call = Call::get(url);
         if let Some(cookie) = cookie {
             call = call.header(header::COOKIE, cookie);

@@ -263,6 +263,15 @@ fn a_bad_policy_changes_nothing_and_says_what_is_wrong() {
             &["policy.toml", "http"],
         ),
         (
+            binding("event", "redirect = { allow = [\"https://x.example/\"] }"),
+            &["`redirect` is for directories"],
+        ),
+        (
+            binding("event", "redirect = { allow = [\"http://x.example/\"] }")
+                .replace("hook = \"event\"", "hook = \"directory\""),
+            &["`redirect.allow` has http://x.example/", "https alone"],
+        ),
+        (
             binding("event", "grant = []"),
             &["policy.toml", "line 5", "grant"],
         ),

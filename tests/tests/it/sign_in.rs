@@ -143,7 +143,13 @@ async fn attempts_are_counted_by_name() {
         WRONG,
     );
     is_throttled(&browser.sign_in(USER, PASSWORD).await);
-    is_throttled(&browser.sign_in(&USER.to_uppercase(), PASSWORD).await);
+    let uppercase = USER.to_uppercase();
+    let with_soft_hyphen = format!("{}\u{ad}{}", &USER[..1], &USER[1..]);
+    let wide = USER.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0));
+    let wide: String = wide.map(Option::unwrap).collect();
+    for same in [uppercase, with_soft_hyphen, wide] {
+        is_throttled(&browser.sign_in(&same, PASSWORD).await);
+    }
     is_throttled(&browser.basic(&basic(USER, PASSWORD)).await);
     is_page(
         &browser.sign_in("somebody-else", PASSWORD).await,

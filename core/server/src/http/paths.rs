@@ -4,8 +4,9 @@
 pub const ENROLL: &str = "/enroll";
 /// Where a person goes on with what a directory asked for.
 pub const STEP: &str = "/enroll/step";
-/// Where a person comes back to from where a directory sent them.
-pub const CALLBACK: &str = "/enroll/callback";
+/// Where a person comes back to from where a directory sent them: each binding has an address of its own, so that the answer of one
+/// place is not taken for another's (RFC 9700, 4.4.2.2).
+pub const CALLBACK: &str = "/enroll/callback/{binding}";
 /// Its style sheet.
 pub const STYLE: &str = "/enroll/style.css";
 /// The root of the server's TLS certificate, where it is not a public one.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{
     Extension, Form,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -148,7 +148,14 @@ pub(super) async fn step(
     if !is_our_form(&shared, &headers, &csrf) {
         return form(&shared, StatusCode::FORBIDDEN, "", Some(OVER));
     }
-    go_on(&shared, Ticket::new(ticket), input, remote, &headers).await
+    let step = NextStep {
+        ticket: Ticket::new(ticket),
+        came_back_to: None,
+        input,
+        remote: remote.0,
+        user_agent: user_agent(&headers),
+    };
+    go_on(&shared, step).await
 }
 
 /// The person comes back from where a directory sent them. The ticket is in a cookie: whoever has only the link gets nowhere.
@@ -156,30 +163,26 @@ pub(super) async fn callback(
     State(shared): State<Shared>,
     Extension(remote): Extension<Remote>,
     headers: HeaderMap,
+    Path(binding): Path<String>,
     Query(sent): Query<Vec<(String, String)>>,
 ) -> Response {
     let ticket = cookie(&headers, TICKET_COOKIE).unwrap_or_default();
     let sent = sent.into_iter();
-    let input = sent
-        .map(|(name, value)| (name, Secret::new(value)))
-        .collect();
-    go_on(&shared, Ticket::new(ticket), input, remote, &headers).await
+    let step = NextStep {
+        ticket: Ticket::new(ticket),
+        came_back_to: Some(binding),
+        input: sent
+            .map(|(name, value)| (name, Secret::new(value)))
+            .collect(),
+        remote: remote.0,
+        user_agent: user_agent(&headers),
+    };
+    go_on(&shared, step).await
 }
 
-async fn go_on(
-    shared: &Shared,
-    ticket: Ticket,
-    input: BTreeMap<String, Secret>,
-    remote: Remote,
-    headers: &HeaderMap,
-) -> Response {
-    let next = NextStep {
-        ticket,
-        input,
-        remote: remote.0,
-        user_agent: user_agent(headers),
-    };
-    let outcome = shared.engine.continue_sign_in(next).await;
+async fn go_on(shared: &Shared, step: NextStep) -> Response {
+    let remote = Remote(step.remote);
+    let outcome = shared.engine.continue_sign_in(step).await;
     after_step(shared, "", remote, outcome)
 }
 

@@ -10,7 +10,7 @@ use lanyard_wasm::{Limits, Recording, Room, Terms};
 
 use serde::{Deserialize, Serialize};
 
-use super::reach::{HttpDocument, LdapDocument, SecretsDocument};
+use super::reach::{HttpDocument, LdapDocument, RedirectDocument, SecretsDocument};
 
 /// `policy.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub(crate) struct BindingDocument {
     /// Where secrets may go.
     #[serde(default, skip_serializing_if = "SecretsDocument::is_default")]
     pub(crate) secrets: SecretsDocument,
+    /// Where a directory may send a browser.
+    #[serde(default, skip_serializing_if = "RedirectDocument::is_default")]
+    pub(crate) redirect: RedirectDocument,
     /// The commands that it may issue.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) commands: Ceiling,
@@ -217,6 +220,7 @@ fn changes(before: &BindingDocument, after: &BindingDocument) -> Vec<String> {
         ("ldap", before.ldap != after.ldap),
         ("http", before.http != after.http),
         ("secrets", before.secrets != after.secrets),
+        ("redirect", before.redirect != after.redirect),
     ];
     let beyond = beyond.iter().filter(|(_, changed)| *changed);
     changes.extend(beyond.map(|(section, _)| format!("what {section} may reach")));

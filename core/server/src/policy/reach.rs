@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ipnet::IpNet;
-use lanyard_policy::Capability;
+use lanyard_policy::{Capability, HookPoint};
 use lanyard_wasm::{Grants, HttpGrant, Outside, UrlPrefix};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,14 @@ pub(crate) struct SecretsDocument {
     pub(crate) http: Vec<UrlPrefix>,
 }
 
+/// `[binding.redirect]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedirectDocument {
+    /// URLs that a browser may be sent to, each with what is below it.
+    pub(crate) allow: Vec<UrlPrefix>,
+}
+
 impl LdapDocument {
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
@@ -84,6 +92,12 @@ impl SecretsDocument {
     }
 }
 
+impl RedirectDocument {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl BindingDocument {
     /// What the plugin may use of the host's, and for what.
     pub(crate) fn granted(&self) -> Grants {
@@ -93,6 +107,7 @@ impl BindingDocument {
             http: self.http.grant(),
             secrets_to_directories: self.secrets.ldap.clone(),
             secrets_to_urls: self.secrets.http.clone(),
+            redirections: self.redirect.allow.clone(),
         }
     }
 
@@ -108,6 +123,17 @@ impl BindingDocument {
                     "`{section}` says what may be reached; add {section:?} to `grants`"
                 ));
             }
+        }
+        if self.hook != HookPoint::Directory && !self.redirect.is_default() {
+            return Some(
+                "`redirect` is for directories: no other hook sends a browser anywhere".to_owned(),
+            );
+        }
+        let mut redirections = self.redirect.allow.iter();
+        if let Some(prefix) = redirections.find(|prefix| !prefix.is_https()) {
+            return Some(format!(
+                "`redirect.allow` has {prefix}; a browser is sent to https alone"
+            ));
         }
         let without_ldap = self.secrets.ldap.difference(&self.ldap.directories).next();
         if let Some(name) = without_ldap {

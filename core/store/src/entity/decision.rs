@@ -12,11 +12,12 @@ pub(crate) struct Model {
     pub(crate) subject: Option<String>,
     pub(crate) serial: Option<String>,
     pub(crate) policy: Option<i64>,
+    /// Sealed, as a text of base64; so are the next two. In a row of an earlier version, what was asked itself.
     pub(crate) question: Json,
     pub(crate) opinions: Json,
     pub(crate) outcome: Json,
     pub(crate) used: Json,
-    /// Sealed: it holds what directories say of persons.
+    /// Sealed.
     pub(crate) tape: Option<Vec<u8>>,
     pub(crate) beside: Option<String>,
 }

@@ -8,7 +8,7 @@ use crate::database::{
 };
 
 /// The whole database as it lies on the disk, write-ahead log included.
-fn bytes_on_disk(database: &TestDatabase) -> Vec<u8> {
+pub(crate) fn bytes_on_disk(database: &TestDatabase) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in std::fs::read_dir(database.directory.path()).unwrap() {
         bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
@@ -16,7 +16,7 @@ fn bytes_on_disk(database: &TestDatabase) -> Vec<u8> {
     bytes
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack
         .windows(needle.len())
         .any(|window| window == needle)

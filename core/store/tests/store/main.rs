@@ -4,6 +4,7 @@
 mod approvals;
 mod checkin;
 mod database;
+mod decisions;
 mod durability;
 mod issuance;
 mod nodes;

@@ -24,7 +24,12 @@ async fn a_step_is_over_after_its_time_and_then_forgotten() {
     let store = new_database().await;
     store.keep_sign_in("aa", b"one", at(600)).await.unwrap();
     store.keep_sign_in("bb", b"two", at(600)).await.unwrap();
+    let found = store.find_sign_in("aa", at(599)).await.unwrap().unwrap();
+    assert_eq!(found.expose().as_slice(), b"one");
+    assert!(store.find_sign_in("aa", at(600)).await.unwrap().is_none());
+    assert!(store.find_sign_in("cc", at(1)).await.unwrap().is_none());
     assert!(store.take_sign_in("aa", at(600)).await.unwrap().is_none());
+    assert!(store.find_sign_in("aa", at(1)).await.unwrap().is_none());
     assert!(store.take_sign_in("cc", at(1)).await.unwrap().is_none());
     assert_eq!(store.forget_expired_sign_ins(at(600), 10).await.unwrap(), 0);
     assert_eq!(store.forget_expired_sign_ins(at(601), 10).await.unwrap(), 1);

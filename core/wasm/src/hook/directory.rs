@@ -14,6 +14,7 @@ use super::DirectoryHook;
 use crate::bindings::directory::exports::lanyard::policy::directory as wit;
 use crate::call::Callable;
 use crate::contract::{self, CODE_BYTES, NAME_BYTES, counted, invalid, line, person, reason};
+use crate::grant::Grants;
 use crate::secret::HeldSecret;
 use crate::state::CallState;
 
@@ -38,6 +39,10 @@ impl WasmDirectory {
     /// The binding's name, which is the directory of every person that the plugin vouches for.
     pub fn name(&self) -> &str {
         &self.callable.bound.name
+    }
+
+    fn step(&self, step: wit::Step) -> Result<Step, HookFailure> {
+        step_of(self.name(), &self.callable.bound.grants, step)
     }
 }
 
@@ -70,7 +75,7 @@ impl Directory for WasmDirectory {
                     .await
             })
             .await?;
-        step_of(self.name(), step)
+        self.step(step)
     }
 
     async fn resume(&self, sign_in: ResumeSignIn) -> Result<Step, HookFailure> {
@@ -95,7 +100,7 @@ impl Directory for WasmDirectory {
                     .await
             })
             .await?;
-        step_of(self.name(), step)
+        self.step(step)
     }
 
     async fn lookup(&self, lookup: Lookup) -> Result<Standing, HookFailure> {
@@ -127,7 +132,7 @@ fn hold(store: &mut Store<CallState>, secret: Secret) -> wasmtime::Result<Resour
     Ok(store.data_mut().table.push(HeldSecret(secret))?)
 }
 
-fn step_of(directory: &str, step: wit::Step) -> Result<Step, HookFailure> {
+fn step_of(directory: &str, grants: &Grants, step: wit::Step) -> Result<Step, HookFailure> {
     Ok(match step {
         wit::Step::Authenticated(who) => Step::Authenticated(person(directory, who)?),
         wit::Step::Rejected(why) => Step::Rejected(reason(why)?),
@@ -144,10 +149,15 @@ fn step_of(directory: &str, step: wit::Step) -> Result<Step, HookFailure> {
             }
         }
         wit::Step::Redirect(to) => Step::Redirect {
-            url: line("redirection's url", to.url, 1, URL_BYTES)?,
+            url: redirection(grants, to.url)?,
             state: state(to.state)?,
         },
     })
+}
+
+fn redirection(grants: &Grants, url: String) -> Result<String, HookFailure> {
+    let url = line("redirection's url", url, 1, URL_BYTES)?;
+    grants.redirection(&url).map(String::from)
 }
 
 fn standing_of(directory: &str, standing: wit::Standing) -> Result<Standing, HookFailure> {

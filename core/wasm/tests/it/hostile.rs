@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::fixture::{assembled, begin, host, load, load_bytes, sign_in};
 use crate::journal::Journal;
 use lanyard_policy::{Directory, HookFailure, HookPoint, Secret, Step};
-use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost, WasmDirectory};
+use lanyard_wasm::{Capacity, Limits, LoadError, PluginHost, Terms, WasmDirectory};
 
 /// Lets an honest plugin of the same host answer while something else is under way, on the one thread that a test has. The other is
 /// polled first each time, and must not be over before the answers are there.
@@ -152,6 +152,35 @@ async fn an_answer_outside_the_contract_is_no_answer() {
             panic!("{plugin}: {failure:?}");
         };
         assert!(detail.contains(expected), "{plugin}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_sent_nowhere_that_is_not_granted() {
+    let refused = HookFailure::NotGranted {
+        what: "a redirection to https://login.example/authorize".to_owned(),
+    };
+    assert_eq!(failure("elsewhere").await, refused);
+    let host = host();
+    let plugin = host.load(assembled("elsewhere")).await.unwrap();
+    for (allowed, is_right) in [
+        ("https://login.example/authorize", true),
+        ("https://login.example/", true),
+        ("https://login.example/auth", false),
+        ("https://evil.example/", false),
+    ] {
+        let mut terms = Terms::new("elsewhere");
+        terms.grants.redirections = vec![allowed.parse().unwrap()];
+        let directory = plugin.directory(terms).await.unwrap();
+        let expected = if is_right {
+            Ok(Step::Redirect {
+                url: "https://login.example/authorize?x=1".to_owned(),
+                state: Vec::new(),
+            })
+        } else {
+            Err(refused.clone())
+        };
+        assert_eq!(begin(&directory).await, expected, "{allowed}");
     }
 }
 

@@ -62,6 +62,29 @@ impl Workshop {
         directories: Vec<Binding<dyn Directory>>,
         clock: Clock,
     ) -> Workshop {
+        let many = NonZeroU32::new(10_000).unwrap();
+        let rates = Rates {
+            per_name: many,
+            per_address: many,
+            messages_per_address: many,
+        };
+        Self::open_with(hooks, directories, clock, rates).await
+    }
+
+    /// An engine that counts sign-ins.
+    pub(super) async fn open_limited(
+        directories: Vec<Binding<dyn Directory>>,
+        rates: Rates,
+    ) -> Workshop {
+        Self::open_with(Hooks::default(), directories, Clock::default(), rates).await
+    }
+
+    async fn open_with(
+        hooks: Hooks,
+        directories: Vec<Binding<dyn Directory>>,
+        clock: Clock,
+        rates: Rates,
+    ) -> Workshop {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite://{}", folder.path().join("lanyard.db").display());
         let url = database::on_postgres().unwrap().unwrap_or_else(file);
@@ -74,7 +97,8 @@ impl Workshop {
             directory: DirectoryChain::new(directories),
             ..hooks
         };
-        let engine = Engine::with_clock(setup(store.clone(), hooks, &sealing), clock).await;
+        let setup = setup(store.clone(), hooks, &sealing, rates);
+        let engine = Engine::with_clock(setup, clock).await;
         let engine = engine.unwrap();
         let password = Secret::new(PASSWORD);
         engine.add_user(USER, USER, password).await.unwrap();
@@ -327,7 +351,7 @@ fn factory() -> &'static Factory {
     FACTORY.get_or_init(|| Factory::create(SystemTime::now()).unwrap())
 }
 
-fn setup(store: Store, hooks: Hooks, sealing: &SealingKey) -> Setup {
+fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates) -> Setup {
     let authority = authority("Device CA");
     let ra_key = RA_KEY.get_or_init(key).clone();
     let usage = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT);
@@ -346,7 +370,6 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey) -> Setup {
         Compatibility::Modern,
     );
     let signer = self::authority("Profile Signing");
-    let many = NonZeroU32::new(10_000).unwrap();
     let url = |path: &str| format!("https://mdm.example.com{path}");
     Setup {
         store,
@@ -372,11 +395,7 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey) -> Setup {
         },
         organization: "Lanyard".to_owned(),
         lifetimes: Lifetimes::default(),
-        rates: Rates {
-            per_name: many,
-            per_address: many,
-            messages_per_address: many,
-        },
+        rates,
     }
 }
 
