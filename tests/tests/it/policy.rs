@@ -155,6 +155,18 @@ async fn plugins_answer_every_hook_of_a_running_server() {
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
+    assert!(events.contains("issue: SecurityInfo"), "{events}");
+    let event = decision("event", udid);
+    let said = site
+        .lanyard(&["decisions", "show", event["id"].as_str().unwrap()])
+        .unwrap();
+    for part in [
+        &format!("about        {udid}"),
+        &format!("happened     {USER} of local-users enrolled iPhone"),
+        &format!("issues       SecurityInfo for {udid}, by `the-event`: "),
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
     let said = site.lanyard(&["decisions", "show", "none"]).unwrap_err();
     assert!(said.contains("there is no decision none"), "{said}");
 }
