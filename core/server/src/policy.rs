@@ -7,9 +7,11 @@ mod document;
 mod enforce;
 mod reach;
 mod recorded;
+mod settings;
 mod trial;
 
 pub(crate) use document::{BindingDocument, Document};
 pub(crate) use enforce::{Applied, Policies, PolicyRefused};
 pub(crate) use recorded::{Recorded, Replayed};
+pub(crate) use settings::hold_against as hold_settings_against;
 pub(crate) use trial::{Candidate, Trial};
