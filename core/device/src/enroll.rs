@@ -89,7 +89,8 @@ pub(crate) async fn go_through(
 
     let scep = told.scep(identified.scep);
     let alter = |message: &mut Vec<u8>| told.alter(Mischief::AlterCsr, message);
-    let interim = device.certify_altered(&scep, alter).await?;
+    let waits = |polls| journal.wait_for(Phase::InterimCertificate, &polls);
+    let interim = device.certify_watched(&scep, alter, waits).await?;
     journal.write_interim(&interim)?;
     let subject = interim.certificate.subject().to_string();
     journal.reach(Phase::InterimCertificate, &device.model, &subject)?;
@@ -136,7 +137,8 @@ pub(crate) async fn check_in(
     told: &Told,
     journal: &mut Journal,
 ) -> Result<(Identity, Management), StepError> {
-    let identity = device.certify(&profile.scep).await?;
+    let waits = |polls| journal.wait_for(Phase::IdentityCertificate, &polls);
+    let identity = device.certify_watched(&profile.scep, |_| {}, waits).await?;
     journal.write_managed(&identity)?;
     let subject = identity.certificate.subject().to_string();
     journal.reach(Phase::IdentityCertificate, &device.model, &subject)?;

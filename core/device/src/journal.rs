@@ -12,6 +12,7 @@
 //!
 //! Keys, tokens and challenges lie open in these files, readable by the owner alone: the devices are not real.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,11 @@ impl Journal {
     /// Tells a line, under the device's name.
     pub(crate) fn tell(&self, line: &str) {
         (self.echo)(&format!("{} {line}", self.state.udid));
+    }
+
+    /// Tells what keeps the device from the next phase.
+    pub(crate) fn wait_for(&self, phase: Phase, why: &impl fmt::Display) {
+        self.tell(&format!("{phase}: {why}"));
     }
 
     pub(crate) fn reach(

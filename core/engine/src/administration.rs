@@ -13,7 +13,7 @@ use lanyard_store::{
 use plist::Dictionary;
 use uuid::Uuid;
 
-use crate::{CeilingReached, Engine, Refusal, profiles::stable_uuid, refusal::chain};
+use crate::{CeilingReached, Engine, Refusal, refusal::chain, stable_uuid::stable_uuid};
 
 /// Who a command comes from that no hook issued.
 const OPERATOR: &str = "operator";

@@ -14,9 +14,9 @@ use uuid::Uuid;
 use crate::{
     Engine, Refusal, decision,
     enrollment::{person_of, settings_of},
-    profiles::stable_uuid,
     records::Asked,
     refusal::chain,
+    stable_uuid::stable_uuid,
 };
 
 /// Events of one binding that one look at the outbox takes.

@@ -50,6 +50,7 @@ mod refusal;
 mod schedule;
 mod setup;
 mod sign_in;
+mod stable_uuid;
 mod standing;
 mod throttle;
 

@@ -16,7 +16,7 @@ use lanyard_scep::Claims;
 use lanyard_store::DeviceFacts;
 use uuid::Uuid;
 
-use crate::{Engine, ProfileSigner, Refusal};
+use crate::{Engine, ProfileSigner, Refusal, stable_uuid::stable_uuid};
 
 /// Identifiers stay the same for ever: a device replaces the profile that has the same one.
 pub(crate) const PROFILE_SERVICE: &str = "org.lanyard.profile-service";
@@ -202,12 +202,4 @@ impl Engine {
         label.organization = Some(organization.clone());
         label
     }
-}
-
-/// A UUID that is always the same for the same octets.
-pub(crate) fn stable_uuid(octets: &[u8]) -> Uuid {
-    let digest = lanyard_pki::Digest::sha256(octets);
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(half).into_uuid()
 }

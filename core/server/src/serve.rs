@@ -44,11 +44,12 @@ pub enum ServeError {
     Signal(#[source] io::Error),
 }
 
-/// Serves until SIGINT or SIGTERM. `ready` is called with the enrollment link once devices are answered.
+/// Serves until SIGINT or SIGTERM. `ready` is called once devices are answered: with the enrollment link, or, where no push certificate is
+/// configured and nobody can enroll, with none.
 ///
 /// # Errors
 /// [`ServeError`]
-pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeError> {
+pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), ServeError> {
     // Database, journal and socket are their owner's alone, wherever the configuration puts them.
     umask(Mode::RWXG | Mode::RWXO);
     let configuration = Configuration::load(data)?;
@@ -107,7 +108,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(&str)) -> Result<(), ServeErr
     let link = format!("{base}{}", paths::ENROLL);
     tracing::info!(listen = %address, port, link, "serving");
     warn_of(&configuration);
-    ready(&link);
+    ready(configuration.push.as_ref().map(|_| link.as_str()));
     tokio::select! {
         told = until_told_to_stop() => told.map_err(ServeError::Signal)?,
         // None of them ends by itself: a server that goes on without one would only look like one.
@@ -187,7 +188,7 @@ fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAccept
 fn warn_of(configuration: &Configuration) {
     if configuration.push.is_none() {
         tracing::warn!(
-            "nobody can enroll, and no enrolled device is woken: [push] in lanyard.toml names no push certificate"
+            "nobody can enroll, and no enrolled device is woken: lanyard.toml has no [push] section that names a push certificate"
         );
     }
     let enrollment = &configuration.enrollment;

@@ -1,4 +1,5 @@
-//! From a file's bytes to a plugin that may be bound: every reason to refuse one is found here and not in production.
+//! From a file's bytes to a plugin that may be bound: every reason to refuse one is found here and not in production. A server stops at the
+//! first; an author is told all.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use crate::contract::CONTRACT;
 use crate::error::LoadError;
 use crate::host::PluginHost;
 use crate::manifest::Manifest;
-use crate::plugin::Plugin;
+use crate::plugin::{Description, Plugin, Terms};
 use crate::sandbox;
 use crate::tape::sha256;
 
@@ -20,12 +21,79 @@ const PACKAGE: &str = "lanyard:policy/";
 /// The function that needs a grant beyond that of its interface.
 const REVEAL: &str = "[method]secret.reveal";
 
+/// What becomes of something that is wrong: `Err` ends the load with it.
+type Found<'a> = &'a mut (dyn FnMut(LoadError) -> Result<(), LoadError> + Send);
+
+/// A component that was compiled, and is not linked yet.
+struct Compiled {
+    component: Component,
+    was_cached: bool,
+    description: Description,
+}
+
 impl PluginHost {
     /// Checks a component, and compiles it off the executor's threads. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// [`LoadError`], one sentence for each thing that can be wrong with a component.
     pub async fn load(&self, bytes: Vec<u8>) -> Result<Plugin, LoadError> {
+        let compiled = self.compiled(bytes, &mut Err).await?;
+        self.link(compiled)
+    }
+
+    /// Finds all that is wrong with a component and with binding it on these terms to each hook that it answers; and the plugin, if it can be
+    /// one. What hides something else comes alone: of a component that does not compile, nothing is known.
+    pub async fn examine(&self, bytes: Vec<u8>, terms: &Terms) -> (Option<Plugin>, Vec<LoadError>) {
+        let mut problems = Vec::new();
+        let mut keep = |problem| {
+            problems.push(problem);
+            Ok(())
+        };
+        let compiled = self.compiled(bytes, &mut keep).await;
+        let compiled = match compiled {
+            Ok(compiled) => compiled,
+            Err(last) => {
+                problems.push(last);
+                return (None, problems);
+            }
+        };
+        problems.extend(compiled.description.not_granted(&terms.grants));
+        let is_foreign = |problem: &LoadError| {
+            matches!(
+                problem,
+                LoadError::UnknownImport { .. } | LoadError::UnknownContract { .. }
+            )
+        };
+        if problems.iter().any(is_foreign) {
+            // Linking would say so once more, in the engine's words.
+            return (None, problems);
+        }
+        let plugin = match self.link(compiled) {
+            Ok(plugin) => plugin,
+            Err(mismatch) => {
+                problems.push(mismatch);
+                return (None, problems);
+            }
+        };
+        // What is not granted is known by now, and hides nothing any more. Nothing outside is reached while a plugin is bound.
+        let mut terms = terms.clone();
+        terms.grants.capabilities.extend(Capability::ALL);
+        let hooks: Vec<_> = plugin.hooks().collect();
+        if hooks.is_empty() {
+            problems.push(LoadError::NoHook);
+        }
+        for hook in hooks {
+            if let Err(problem) = plugin.bind_at(hook, terms.clone()).await
+                && !problems.contains(&problem)
+            {
+                problems.push(problem);
+            }
+        }
+        (Some(plugin), problems)
+    }
+
+    /// Everything that can be told of a component before it is linked.
+    async fn compiled(&self, bytes: Vec<u8>, found: Found<'_>) -> Result<Compiled, LoadError> {
         if bytes.len() > self.capacity.component_bytes {
             return Err(LoadError::TooLarge {
                 size: bytes.len(),
@@ -34,18 +102,42 @@ impl PluginHost {
         }
         recognise(&bytes)?;
         let sha256 = sha256(&bytes);
-        let manifest = Manifest::of(&bytes)?;
+        let manifest = match Manifest::of(&bytes) {
+            Ok(manifest) => manifest,
+            Err(unbelievable @ LoadError::Manifest(_)) => {
+                found(unbelievable)?;
+                None
+            }
+            Err(invalid) => return Err(invalid),
+        };
         let (component, was_cached) = self.component(bytes, &sha256).await?;
-        let capabilities = self.capabilities(&component)?;
-        let pre =
-            self.linker
-                .instantiate_pre(&component)
-                .map_err(|error| LoadError::ImportMismatch {
-                    detail: format!("{error:#}"),
-                })?;
-        let exports = self.exports(&component)?;
-        let plugin = Plugin::new(self, pre, capabilities, exports, sha256, was_cached);
-        plugin.declaring(manifest)
+        let description = Description {
+            capabilities: self.capabilities(&component, found)?,
+            exports: self.exports(&component, found)?,
+            manifest,
+            sha256,
+        };
+        for lie in description.lies() {
+            found(lie.into())?;
+        }
+        Ok(Compiled {
+            component,
+            was_cached,
+            description,
+        })
+    }
+
+    fn link(&self, compiled: Compiled) -> Result<Plugin, LoadError> {
+        let Compiled {
+            component,
+            was_cached,
+            description,
+        } = compiled;
+        let linked = self.linker.instantiate_pre(&component);
+        let pre = linked.map_err(|error| LoadError::ImportMismatch {
+            detail: format!("{error:#}"),
+        })?;
+        Ok(Plugin::new(self, pre, description, was_cached))
     }
 
     /// The component, and whether it was compiled before. What was kept goes through the same checks afterwards as what was not.
@@ -78,7 +170,11 @@ impl PluginHost {
 
     /// What the component uses. Before the linker looks: its own words name the first missing function, and not what the plugin
     /// wanted.
-    fn capabilities(&self, component: &Component) -> Result<BTreeSet<Capability>, LoadError> {
+    fn capabilities(
+        &self,
+        component: &Component,
+        found: Found<'_>,
+    ) -> Result<BTreeSet<Capability>, LoadError> {
         let mut used = BTreeSet::new();
         for (import, item) in component.component_type().imports(&self.engine) {
             let (interface, version) = import.split_once('@').unwrap_or((import, ""));
@@ -89,12 +185,14 @@ impl PluginHost {
                 if sandbox::INTERFACES.contains(&interface) {
                     continue;
                 }
-                return Err(unknown());
+                found(unknown())?;
+                continue;
             };
             if version != CONTRACT {
-                return Err(LoadError::UnknownContract {
+                found(LoadError::UnknownContract {
                     import: import.to_owned(),
-                });
+                })?;
+                continue;
             }
             // Types are no capability, and a binding's settings are its own.
             if ["types", "settings"].contains(&name) {
@@ -104,7 +202,11 @@ impl PluginHost {
                 .into_iter()
                 .filter(|capability| *capability != Capability::RevealSecrets)
                 .find(|capability| capability.as_str() == name);
-            used.insert(known.ok_or_else(unknown)?);
+            let Some(known) = known else {
+                found(unknown())?;
+                continue;
+            };
+            used.insert(known);
             // Imports are pruned function by function: only a component that reads secrets has this one.
             if let ComponentItem::ComponentInstance(interface) = item.ty
                 && interface.get_export(&self.engine, REVEAL).is_some()
@@ -116,15 +218,20 @@ impl PluginHost {
     }
 
     /// What it exports of the contract, by the interfaces' names.
-    fn exports(&self, component: &Component) -> Result<BTreeSet<String>, LoadError> {
+    fn exports(
+        &self,
+        component: &Component,
+        found: Found<'_>,
+    ) -> Result<BTreeSet<String>, LoadError> {
         let mut exports = BTreeSet::new();
         for (export, _) in component.component_type().exports(&self.engine) {
             let (interface, version) = export.split_once('@').unwrap_or((export, ""));
             if let Some(name) = interface.strip_prefix(PACKAGE) {
                 if version != CONTRACT {
-                    return Err(LoadError::UnknownContract {
+                    found(LoadError::UnknownContract {
                         import: export.to_owned(),
-                    });
+                    })?;
+                    continue;
                 }
                 exports.insert(name.to_owned());
             }

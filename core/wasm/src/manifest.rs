@@ -30,7 +30,8 @@ pub struct Manifest {
     /// nothing of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeMap<Capability, String>>,
-    /// A JSON Schema of its settings. The plugin itself checks them; this is for people and their editors.
+    /// A JSON Schema of its settings. The plugin itself checks them; this is for people, their editors, and whoever would say beforehand
+    /// what the plugin will not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings_schema: Option<Map<String, Value>>,
 }
@@ -120,8 +121,12 @@ impl Manifest {
         component.append(&mut content);
     }
 
-    /// The manifest of a component, wherever in it; `None` if it has none.
-    pub(crate) fn of(component: &[u8]) -> Result<Option<Self>, LoadError> {
+    /// The manifest of a component, wherever in it; `None` if it has none. Nothing of the component is compiled or run, and nothing is
+    /// compared with it.
+    ///
+    /// # Errors
+    /// [`LoadError::Invalid`] and [`LoadError::Manifest`]
+    pub fn of(component: &[u8]) -> Result<Option<Self>, LoadError> {
         let mut found = None;
         for payload in Parser::new(0).parse_all(component) {
             let payload = payload.map_err(|error| LoadError::Invalid {
@@ -137,31 +142,30 @@ impl Manifest {
         Ok(found.map(Self::from_json).transpose()?)
     }
 
-    /// Compares it with what the component is.
-    pub(crate) fn check(
+    /// Compares it with what the component is: everything that is not so.
+    pub(crate) fn lies(
         &self,
         hooks: &BTreeSet<HookPoint>,
         used: &BTreeSet<Capability>,
         takes_settings: bool,
-    ) -> Result<(), ManifestError> {
+    ) -> Vec<ManifestError> {
+        let mut lies = Vec::new();
         if self.hooks != *hooks {
-            return Err(ManifestError::Hooks {
+            lies.push(ManifestError::Hooks {
                 said: listed(&self.hooks),
                 exported: listed(hooks),
             });
         }
         if let Some(grants) = &self.grants {
-            if let Some(unasked) = used.iter().find(|used| !grants.contains_key(used)) {
-                return Err(ManifestError::Unasked(unasked.as_str()));
-            }
-            if let Some(unused) = grants.keys().find(|wanted| !used.contains(wanted)) {
-                return Err(ManifestError::Unused(unused.as_str()));
-            }
+            let unasked = used.iter().filter(|used| !grants.contains_key(used));
+            lies.extend(unasked.map(|unasked| ManifestError::Unasked(unasked.as_str())));
+            let unused = grants.keys().filter(|wanted| !used.contains(wanted));
+            lies.extend(unused.map(|unused| ManifestError::Unused(unused.as_str())));
         }
         if self.settings_schema.is_some() && !takes_settings {
-            return Err(ManifestError::NoSettings);
+            lies.push(ManifestError::NoSettings);
         }
-        Ok(())
+        lies
     }
 }
 

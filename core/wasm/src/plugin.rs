@@ -18,7 +18,7 @@ use crate::hook::{
 };
 use crate::host::{Capacity, Outside, PluginHost};
 use crate::limits::Limits;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ManifestError};
 use crate::state::{Bound, CallState};
 use crate::tape::{Recording, sha256};
 use crate::trust;
@@ -54,15 +54,56 @@ impl Terms {
     }
 }
 
+/// What a component is, as far as that can be told without running it.
+pub(crate) struct Description {
+    /// What it uses of the host's.
+    pub(crate) capabilities: BTreeSet<Capability>,
+    /// What it exports of the contract, by the interfaces' names.
+    pub(crate) exports: BTreeSet<String>,
+    /// What it says of itself.
+    pub(crate) manifest: Option<Manifest>,
+    /// SHA-256 of the component, lower-case hex.
+    pub(crate) sha256: String,
+}
+
+impl Description {
+    fn hooks(&self) -> impl Iterator<Item = HookPoint> {
+        let all = HookPoint::ALL.into_iter();
+        all.filter(|point| self.exports.contains(point.as_str()))
+    }
+
+    fn takes_settings(&self) -> bool {
+        self.exports.contains(SettingsHook::INTERFACE)
+    }
+
+    /// What its manifest says and is not so.
+    pub(crate) fn lies(&self) -> Vec<ManifestError> {
+        let hooks = self.hooks().collect();
+        let manifest = self.manifest.iter();
+        manifest
+            .flat_map(|manifest| manifest.lies(&hooks, &self.capabilities, self.takes_settings()))
+            .collect()
+    }
+
+    /// What it uses and is not granted.
+    pub(crate) fn not_granted(&self, grants: &Grants) -> impl Iterator<Item = LoadError> {
+        let used = self.capabilities.iter();
+        let missing = used.filter(|used| grants.capability(**used).is_err());
+        let manifest = self.manifest.as_ref();
+        let reasons = manifest.and_then(|manifest| manifest.grants.as_ref());
+        missing.map(move |capability| LoadError::NotGranted {
+            capability: capability.as_str(),
+            reason: reasons.and_then(|reasons| reasons.get(capability)).cloned(),
+        })
+    }
+}
+
 /// A compiled plugin. Cheap to clone; what it is bound as runs independently of it.
 #[derive(Clone)]
 pub struct Plugin {
     engine: Engine,
     pre: InstancePre<CallState>,
-    capabilities: BTreeSet<Capability>,
-    exports: BTreeSet<String>,
-    manifest: Option<Arc<Manifest>>,
-    sha256: Arc<str>,
+    description: Arc<Description>,
     verifying: Arc<Semaphore>,
     outside: Arc<Outside>,
     capacity: Capacity,
@@ -73,18 +114,13 @@ impl Plugin {
     pub(crate) fn new(
         host: &PluginHost,
         pre: InstancePre<CallState>,
-        capabilities: BTreeSet<Capability>,
-        exports: BTreeSet<String>,
-        sha256: String,
+        description: Description,
         was_cached: bool,
     ) -> Self {
         Self {
             engine: host.engine.clone(),
             pre,
-            capabilities,
-            exports,
-            manifest: None,
-            sha256: Arc::from(sha256),
+            description: Arc::new(description),
             verifying: Arc::clone(&host.verifications),
             outside: Arc::clone(&host.outside),
             capacity: host.capacity.clone(),
@@ -92,33 +128,19 @@ impl Plugin {
         }
     }
 
-    /// The same with what the component says of itself.
-    ///
-    /// # Errors
-    /// [`LoadError::Manifest`] if it is not so.
-    pub(crate) fn declaring(mut self, manifest: Option<Manifest>) -> Result<Self, LoadError> {
-        if let Some(manifest) = manifest {
-            let hooks = self.hooks().collect();
-            manifest.check(&hooks, &self.capabilities, self.takes_settings())?;
-            self.manifest = Some(Arc::new(manifest));
-        }
-        Ok(self)
-    }
-
     /// What it says of itself; `None` if it says nothing, as components of other languages may.
     pub fn manifest(&self) -> Option<&Manifest> {
-        self.manifest.as_deref()
+        self.description.manifest.as_ref()
     }
 
     /// The hook points that it answers.
     pub fn hooks(&self) -> impl Iterator<Item = HookPoint> {
-        let all = HookPoint::ALL.into_iter();
-        all.filter(|point| self.exports.contains(point.as_str()))
+        self.description.hooks()
     }
 
     /// The capabilities that it uses.
     pub fn capabilities(&self) -> &BTreeSet<Capability> {
-        &self.capabilities
+        &self.description.capabilities
     }
 
     /// Whether it was found in the host's [`Cache`](crate::Cache), and not compiled.
@@ -128,7 +150,7 @@ impl Plugin {
 
     /// Whether it has settings, which it checks itself.
     pub fn takes_settings(&self) -> bool {
-        self.exports.contains(SettingsHook::INTERFACE)
+        self.description.takes_settings()
     }
 
     /// Binds it as a directory.
@@ -210,15 +232,8 @@ impl Plugin {
                 detail: format!("it answers {}", answered.join(", ")),
             });
         }
-        let mut used = self.capabilities.iter();
-        if let Some(capability) = used.find(|used| terms.grants.capability(**used).is_err()) {
-            let grants = self
-                .manifest()
-                .and_then(|manifest| manifest.grants.as_ref());
-            return Err(LoadError::NotGranted {
-                capability: capability.as_str(),
-                reason: grants.and_then(|grants| grants.get(capability)).cloned(),
-            });
+        if let Some(missing) = self.description.not_granted(&terms.grants).next() {
+            return Err(missing);
         }
         if terms.limits.memory_bytes > self.capacity.memory_bytes {
             return Err(LoadError::MemoryBeyondCapacity {
@@ -234,7 +249,7 @@ impl Plugin {
             name: Arc::from(terms.name),
             settings_sha256: sha256(terms.settings.as_bytes()),
             settings: Arc::from(terms.settings),
-            plugin_sha256: Arc::clone(&self.sha256),
+            plugin_sha256: Arc::from(self.description.sha256.as_str()),
             recording: terms.recording,
             turns: Semaphore::new(terms.limits.concurrent_calls),
             limits: Arc::new(terms.limits),

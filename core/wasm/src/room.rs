@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::Cache;
 use crate::error::LoadError;
 use crate::host::{Capacity, Outside, PluginHost, StartError};
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Terms};
 
 /// How much room an instance of a plugin needs.
 #[derive(
@@ -103,6 +103,33 @@ impl Rooms {
             loaded => return Ok((loaded?, Room::Ordinary)),
         };
         Ok((self.load(room, bytes).await?, room))
+    }
+
+    /// Examines a component in the smallest room that it fits into: [`PluginHost::examine`].
+    ///
+    /// # Errors
+    /// [`StartError`], if there is no engine for it.
+    pub async fn examine(
+        &self,
+        bytes: Vec<u8>,
+        terms: &Terms,
+    ) -> Result<(Option<(Plugin, Room)>, Vec<LoadError>), StartError> {
+        let is_large = |problem: &LoadError| {
+            matches!(
+                problem,
+                LoadError::NoRoom { .. } | LoadError::TooLarge { .. }
+            )
+        };
+        let (mut room, mut examined) = (
+            Room::Ordinary,
+            self.ordinary.examine(bytes.clone(), terms).await,
+        );
+        if examined.1.iter().any(is_large) {
+            room = Room::Large;
+            examined = self.host(room)?.examine(bytes, terms).await;
+        }
+        let (plugin, problems) = examined;
+        Ok((plugin.map(|plugin| (plugin, room)), problems))
     }
 
     fn host(&self, room: Room) -> Result<&PluginHost, StartError> {

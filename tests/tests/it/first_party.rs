@@ -256,6 +256,76 @@ fn the_examples_of_settings_fit_their_schemas_and_mistakes_do_not() {
     }
 }
 
+/// Settings are held against the schema that the plugin carries before anything is sent: no server is needed.
+#[test]
+fn a_policy_is_told_the_place_of_a_mistake_in_settings_and_what_is_right() {
+    let site = Site::temporary(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    let rule = |when: &str, then: &str| {
+        format!("settings = {{ rules = [{{ name = \"r\", when = {when}, then = [{then}] }}] }}")
+    };
+    let http = "settings = { sign_in = { url = \"https://x\", body = { u = \"{user}\" } }, person = { id = \"id\" } }";
+    let oidc = "settings = { issuer = \"https://id.example\" }";
+    for (plugin, hook, settings, parts) in [
+        (
+            "challenge-approval",
+            "ra-approval",
+            "settings = { validity_days = 0 }".to_owned(),
+            &["settings.validity_days: 0 is less than the minimum of 1"][..],
+        ),
+        (
+            "command-rules",
+            "event",
+            rule(
+                "{ event = \"enrolled\" }",
+                "{ command = \"DeviceLock\", pin = \"12\" }",
+            ),
+            &[
+                "settings.rules[0].then[0].pin: \"12\" does not match",
+                "right is: Six digits.",
+            ],
+        ),
+        (
+            "command-rules",
+            "event",
+            rule("{ event = \"enroled\" }", "{ command = \"SecurityInfo\" }"),
+            &[
+                "settings.rules[0].when.event: \"enroled\" is unknown",
+                "\"enrolled\"",
+            ],
+        ),
+        (
+            "http-directory",
+            "directory",
+            http.to_owned(),
+            &["settings.person.id: \"id\" does not match \"^/\""],
+        ),
+        (
+            "ldap-directory",
+            "directory",
+            "settings = { directory = \"corp\", filter = \"(uid={user})\" }".to_owned(),
+            &["settings: Additional properties", "'filter'", "user_filter"],
+        ),
+        (
+            "oidc-directory",
+            "directory",
+            oidc.to_owned(),
+            &["settings: \"client_id\" is a required property"],
+        ),
+    ] {
+        let component = folder.path().join(format!("{plugin}.wasm"));
+        fs::copy(guests::component(plugin), component).unwrap();
+        fs::write(&policy, binding(hook, plugin, &settings)).unwrap();
+        let apply = ["policy", "apply", policy.to_str().unwrap()];
+        let said = site.lanyard(&apply).unwrap_err();
+        let title = format!("policy.toml: {hook} `first`: settings");
+        for part in [&[title.as_str()], parts].concat() {
+            assert!(said.contains(part), "{part:?} is not in {said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_says_what_it_is_and_wants() {
     let host = PluginHost::new(Capacity {

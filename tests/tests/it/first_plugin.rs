@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
-use lanyard_tests::{process::installed_path, site::Site};
+use lanyard_tests::{process::binary, site::Site};
 
 /// The blocks of the guide: what is written behind the language, and what stands in the block.
 fn blocks(guide: &str) -> Vec<(String, String)> {
@@ -15,13 +15,13 @@ fn blocks(guide: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Types the lines into a shell; what they print.
-fn typed(lines: &str, folder: &Path, site: &Site) -> String {
+/// Types the lines into a shell of a reader who is in this folder; what they print. `before` was typed on the desk.
+fn typed(before: &str, lines: &str, desk: &Path, folder: &Path) -> String {
+    let script = format!("{before}\ncd '{}'\n{lines}", folder.display());
     let output = Command::new("sh")
-        .args(["-ec", lines])
-        .current_dir(folder)
-        .env("PATH", installed_path())
-        .env("LANYARD_DATA", site.data())
+        .args(["-ec", &script])
+        .current_dir(desk)
+        .env_remove("LANYARD_DATA")
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("CARGO_TARGET_DIR")
         .output()
@@ -40,22 +40,29 @@ fn the_guide_leads_to_a_plugin_in_force() {
     site.start_apns().unwrap();
     site.start_server().unwrap();
     let desk = tempfile::tempdir().unwrap();
-    symlink(&root, desk.path().join("lanyard")).unwrap();
-    let folder = desk.path().join("product-line");
-    let mut said = String::new();
+    // A checkout that was built, and a server's data directory, as the guide supposes them.
+    let checkout = desk.path().join("lanyard");
+    fs::create_dir_all(checkout.join("target/debug")).unwrap();
+    symlink(root.join("sdk"), checkout.join("sdk")).unwrap();
+    symlink(binary("lanyard"), checkout.join("target/debug/lanyard")).unwrap();
+    symlink(site.data(), desk.path().join("srv")).unwrap();
+    let desk = desk.path();
+    let folder = desk.join("product-line");
+    let (mut before, mut said) = (String::new(), String::new());
     for (head, body) in blocks(&guide) {
         match head.split_whitespace().collect::<Vec<_>>()[..] {
             // Of the machine, which the tests do not change.
             ["sh"] => assert_eq!(body.trim(), "rustup target add wasm32-wasip2"),
             ["sh", "new"] => {
-                said += &typed(&body, desk.path(), &site);
+                said += &typed(&before, &body, desk, desk);
                 // Kept between runs, so that only the first one builds the SDK; and with the versions that the workspace is built with.
                 let target = root.join("target/first-plugin");
                 fs::create_dir_all(&target).unwrap();
                 symlink(target, folder.join("target")).unwrap();
                 fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
             }
-            ["sh", "run"] => said += &typed(&body, &folder, &site),
+            ["sh", "here"] => before = body,
+            ["sh", "run"] => said += &typed(&before, &body, desk, &folder),
             ["toml" | "rust", file] => fs::write(folder.join(file), body).unwrap(),
             ref other => panic!("a block that nobody walks through: {other:?}"),
         }

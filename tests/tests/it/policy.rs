@@ -155,6 +155,18 @@ async fn plugins_answer_every_hook_of_a_running_server() {
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
+    assert!(events.contains("issue: SecurityInfo"), "{events}");
+    let event = decision("event", udid);
+    let said = site
+        .lanyard(&["decisions", "show", event["id"].as_str().unwrap()])
+        .unwrap();
+    for part in [
+        &format!("about        {udid}"),
+        &format!("happened     {USER} of local-users enrolled iPhone"),
+        &format!("issues       SecurityInfo for {udid}, by `the-event`: "),
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
     let said = site.lanyard(&["decisions", "show", "none"]).unwrap_err();
     assert!(said.contains("there is no decision none"), "{said}");
 }
@@ -392,6 +404,17 @@ fn components_are_looked_at_on_the_authors_desk() {
     assert_eq!(said["manifest"]["name"], "example-ra-approval");
 
     let check = |arguments: &[&str]| site.lanyard(&[&["plugin", "check"], arguments].concat());
+    let ldap = guests::component("ldap-directory").display().to_string();
+    let settings = r#"{"directory":"corp","schema":"novell"}"#;
+    let said = check(&[&ldap, "--grant", "log", "--settings", settings]).unwrap_err();
+    for part in [
+        "cannot be bound:\n",
+        "\n  the plugin uses `ldap`, which its binding does not grant",
+        "\n  the plugin uses `secrets`, which its binding does not grant",
+        "\n  settings.schema: \"novell\" is not one of",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
     let said = check(&[&ra, "--settings", r#"{"days":30}"#]).unwrap();
     assert!(said.contains("can be bound: ra-approval."), "{said}");
     check(&[&event, "--grant", "log"]).unwrap();

@@ -1,5 +1,6 @@
 //! SCEP as Apple's client does it: capabilities, the authority's certificates, a key, a request.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -23,23 +24,40 @@ const KEY_SIZES: [u16; 3] = [1024, 2048, 4096];
 const RETRIES: u32 = 3;
 const RETRY_DELAY: u32 = 10;
 
+/// How a device comes back for a certificate that nobody has decided about yet.
+#[derive(Clone, Copy)]
+pub(super) struct Polls {
+    most: u32,
+    delay: Duration,
+}
+
+impl fmt::Display for Polls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "waits; the server has not decided yet (PENDING), and somebody may have to approve it. \
+             Asks again every {} s, {} times at most",
+            self.delay.as_secs(),
+            self.most
+        )
+    }
+}
+
 impl Device {
     /// Makes a key and gets a certificate for it.
     ///
     /// # Errors
     /// The endpoint is none that Apple's client would use, or it refuses.
     pub async fn certify(&self, payload: &ScepPayload) -> Result<Identity, StepError> {
-        self.certify_altered(payload, |_| {}).await
+        self.certify_watched(payload, |_| {}, |_| {}).await
     }
 
-    /// The same with a pkiMessage that `alter` has had its hands on.
-    ///
-    /// # Errors
-    /// As [`Device::certify`].
-    pub async fn certify_altered(
+    /// The same with a pkiMessage that `alter` has had its hands on. `waits` hears it once if the endpoint does not decide at once.
+    pub(super) async fn certify_watched(
         &self,
         payload: &ScepPayload,
         alter: impl FnOnce(&mut Vec<u8>),
+        waits: impl FnOnce(Polls),
     ) -> Result<Identity, StepError> {
         if !KEY_SIZES.contains(&payload.key_bits) {
             return Err(StepError::KeySize {
@@ -59,9 +77,12 @@ impl Device {
             Enrollment::new(&authorities, &key, &subject, challenge, rand::random(), now)?;
         let mut message = enrollment.message().to_vec();
         alter(&mut message);
-        let retries = payload.retries.unwrap_or(RETRIES);
-        let delay = Duration::from_secs(payload.retry_delay.unwrap_or(RETRY_DELAY).into());
-        for attempt in 0..=retries {
+        let polls = Polls {
+            most: payload.retries.unwrap_or(RETRIES),
+            delay: Duration::from_secs(payload.retry_delay.unwrap_or(RETRY_DELAY).into()),
+        };
+        let mut waits = Some(waits);
+        for attempt in 0..=polls.most {
             let call = pki_operation(payload, message, takes_post);
             let answer = self.client.send_repeatedly(&call).await?;
             let answer = of_type(answer, MESSAGE_CONTENT_TYPE)?;
@@ -77,9 +98,12 @@ impl Device {
                     return Err(StepError::ScepFailed { info, text });
                 }
                 Decision::Pending => {
+                    if let Some(waits) = waits.take() {
+                        waits(polls);
+                    }
                     // Apple's client polls once without waiting.
-                    if (1..retries).contains(&attempt) {
-                        sleep(delay).await;
+                    if (1..polls.most).contains(&attempt) {
+                        sleep(polls.delay).await;
                     }
                     enrollment.poll(rand::random(), SystemTime::now())?;
                     message = enrollment.message().to_vec();

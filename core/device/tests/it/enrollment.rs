@@ -1,6 +1,7 @@
 //! Enrolling, and servers that a device must not fall for.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use lanyard_device::apns::{Courier, Settings, Simulator};
 use lanyard_device::device::Device;
@@ -66,6 +67,15 @@ impl Surroundings {
         server: &StandIn,
         mischief: &[Mischief],
     ) -> Result<Managed, EnrollError> {
+        self.enroll_telling(server, mischief, |_| {}).await
+    }
+
+    async fn enroll_telling(
+        &self,
+        server: &StandIn,
+        mischief: &[Mischief],
+        echo: fn(&str),
+    ) -> Result<Managed, EnrollError> {
         let device = device();
         let told = Told::new(mischief.iter().copied());
         let invitation = Invitation {
@@ -74,7 +84,7 @@ impl Surroundings {
             courier: &self.courier,
             told: &told,
         };
-        let journal = Journal::begin(&self.devices(), &device.model, |_| {}).unwrap();
+        let journal = Journal::begin(&self.devices(), &device.model, echo).unwrap();
         Managed::enroll(device, &invitation, journal).await
     }
 
@@ -189,11 +199,27 @@ async fn a_device_gives_up_where_the_server_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_pending_certificate_is_asked_for_again() {
+async fn a_pending_certificate_is_waited_for_aloud_and_asked_for_again() {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let surroundings = Surroundings::new().await;
     let server = StandIn::start(Some(Mistake::ScepPendsOnce)).await;
-    surroundings.enroll(&server, &[]).await.unwrap();
+    let echo = |line: &str| TOLD.lock().unwrap().push(line.to_owned());
+    let enrolling = surroundings.enroll_telling(&server, &[], echo);
+    enrolling.await.unwrap();
     assert!(server.script.lock().unwrap().pended);
+    let told = TOLD.lock().unwrap();
+    let waits: Vec<&String> = told.iter().filter(|line| line.contains("waits")).collect();
+    let [line] = waits[..] else {
+        panic!("it was pending once: {told:?}");
+    };
+    for part in [
+        device().udid(),
+        "SCEP (interim certificate)",
+        "somebody may have to approve it",
+        "Asks again every 0 s, 3 times at most",
+    ] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
 }
 
 #[tokio::test]

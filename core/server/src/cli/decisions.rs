@@ -15,7 +15,7 @@ use super::{
     client::Client,
     path, print, print_json, show,
 };
-use crate::policy::{Recorded, Replayed, Trial as Tried};
+use crate::policy::{Candidate, Recorded, Replayed, Trial as Tried};
 
 pub(super) async fn run(
     client: Connect<'_>,
@@ -123,6 +123,7 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
     let component = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     // The large one holds whatever the ordinary one does, and gives as much memory as any binding may.
     let plugin = Rooms::new()?.load(Room::Large, component).await?;
+    let mut candidate = Candidate::new(plugin, binding, settings);
     let (mut same, mut others) = (0_u64, Vec::new());
     let mut after = None;
     loop {
@@ -138,10 +139,7 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
             .await?;
         for recorded in page["recorded"].as_array().into_iter().flatten() {
             let recorded: Recorded = serde_json::from_value(recorded.clone())?;
-            match recorded
-                .try_out(&plugin, binding.as_deref(), settings.as_ref())
-                .await?
-            {
+            match candidate.try_out(&recorded).await? {
                 Tried::Same => same += 1,
                 other => others.push((recorded.id, other)),
             }

@@ -12,6 +12,7 @@ mod show;
 use std::{
     error::Error,
     io::{IsTerminal as _, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
@@ -84,6 +85,10 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         }
         Task::Serve => {
             log_to_stderr();
+            let announce = |link: Option<&str>| match link {
+                Some(link) => invite(link),
+                None => ask_for_push_certificate(&data),
+            };
             Ok(serve::serve(&data, announce).await?)
         }
         Task::User { action } => user(&client()?, action, json).await,
@@ -244,7 +249,7 @@ fn path(segments: &[&str]) -> String {
 }
 
 /// The link, and the same as a QR code for a phone to look at; light on dark, as most terminals are.
-fn announce(link: &str) {
+fn invite(link: &str) {
     let code = qrcode::QrCode::new(link)
         .map(|code| {
             code.render::<Dense1x2>()
@@ -255,6 +260,18 @@ fn announce(link: &str) {
         })
         .unwrap_or_default();
     let _ = print(&format!("{code}\nEnroll a device: {link}"));
+}
+
+/// What is said in the place of a link at which nobody could enroll.
+fn ask_for_push_certificate(data: &Path) {
+    let _ = print(&format!(
+        "Nobody can enroll yet: without a push certificate, no device could be woken. Name it in {0}/lanyard.toml,\n\n\
+         [push]\n\
+         certificate = \"push.pem\"    # with its key; from identity.apple.com/pushcert\n\n\
+         and start again: `lanyard serve --data {0}`. To try it with simulated devices, `lanyard-device apns --dir DIR`\n\
+         makes a push certificate and prints the section that names it.",
+        data.display()
+    ));
 }
 
 fn log_to_stderr() {

@@ -1,7 +1,8 @@
 //! `lanyard plugin`: looks at components as a server would, without one.
 
-mod ask;
+mod check;
 mod manifest;
+mod question;
 mod scaffold;
 pub(super) mod signing;
 mod test;
@@ -13,7 +14,7 @@ use lanyard_policy::{Capability, HookPoint};
 use lanyard_wasm::{Grants, LoadError, Plugin, Room, Rooms, Terms};
 use serde_json::{Value, json};
 
-use ask::{Answer, Asked, Measured};
+use question::{Answer, Measured, Question};
 
 use super::{
     Connect, Outcome,
@@ -26,7 +27,9 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
     match action {
         PluginAction::Shadow(trial) => decisions::shadow(&client()?, trial, json_output).await,
         PluginAction::Inspect { file } => {
-            let (plugin, room, facts) = load(&file, None).await?;
+            let component = read(&file)?;
+            let (plugin, room) = load(&file, component.clone(), None).await?;
+            let facts = facts(&component, &plugin, room);
             if json_output {
                 print_json(&facts)
             } else {
@@ -40,14 +43,10 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
             grant,
         } => {
             let terms = terms(&settings, &grant)?;
-            let (plugin, room, mut facts) = load(&file, None).await?;
-            for hook in plugin.hooks() {
-                plugin
-                    .bind_at(hook, terms.clone())
-                    .await
-                    .map_err(|error| Refused(file.display().to_string(), hook, error))?;
-            }
+            let component = read(&file)?;
+            let (plugin, room) = check::check(&file, component.clone(), &terms).await?;
             if json_output {
+                let mut facts = facts(&component, &plugin, room);
                 facts["bound"] = facts["answers"].clone();
                 print_json(&facts)
             } else {
@@ -73,7 +72,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
         PluginAction::Test { file, arguments } => test::run(&file, &arguments).await,
         PluginAction::Run { asking } => {
             log_to_stderr();
-            let Answer { verdict, used } = asked(&asking).await?.ask().await;
+            let Answer { verdict, used } = question(&asking).await?.put().await;
             let verdict = verdict?;
             if json_output {
                 return print_json(&json!({ "verdict": verdict, "used": used }));
@@ -85,8 +84,8 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
             ))
         }
         PluginAction::Bench { asking, calls } => {
-            let asked = asked(&asking).await?;
-            let measured = Measured::of(&asked, calls.try_into()?).await?;
+            let question = question(&asking).await?;
+            let measured = Measured::of(&question, calls.try_into()?).await?;
             if json_output {
                 print_json(&serde_json::to_value(measured)?)
             } else {
@@ -100,7 +99,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
 }
 
 /// Binds the component to the hook that is asked, and reads the question.
-async fn asked(asking: &Asking) -> Result<Asked, Box<dyn Error>> {
+async fn question(asking: &Asking) -> Result<Question, Box<dyn Error>> {
     let (room, terms) = match (&asking.policy, &asking.binding) {
         (Some(policy), Some(name)) => {
             let shown = policy.display();
@@ -120,8 +119,8 @@ async fn asked(asking: &Asking) -> Result<Asked, Box<dyn Error>> {
     let question =
         fs::read_to_string(&asking.question).map_err(|error| format!("{shown}: {error}"))?;
     let question = serde_json::from_str(&question).map_err(|error| format!("{shown}: {error}"))?;
-    let (plugin, ..) = load(&asking.file, room).await?;
-    Asked::new(&plugin, asking.hook, terms, question).await
+    let (plugin, _) = load(&asking.file, read(&asking.file)?, room).await?;
+    Question::new(&plugin, asking.hook, terms, question).await
 }
 
 /// The terms of a binding with the ordinary limits.
@@ -136,36 +135,13 @@ fn terms(settings: &str, grants: &[String]) -> Result<Terms, Box<dyn Error>> {
     })
 }
 
-/// A component cannot be bound.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} cannot be bound to {1}")]
-struct Refused(String, HookPoint, #[source] LoadError);
-
 /// A component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is no plugin that a server would load")]
 struct NotLoaded(String, #[source] LoadError);
 
-/// Loads a component into this room, or into the one that it needs.
-async fn load(file: &Path, room: Option<Room>) -> Result<(Plugin, Room, Value), Box<dyn Error>> {
-    let component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let digest = Digest::sha256(&component);
-    let bytes = component.len();
-    let (plugin, room) = loaded(file, component, room).await?;
-    let facts = json!({
-        "sha256": hex::encode(digest),
-        "bytes": bytes,
-        "room": room,
-        "answers": plugin.hooks().collect::<Vec<_>>(),
-        "uses": plugin.capabilities(),
-        "takes_settings": plugin.takes_settings(),
-        "manifest": plugin.manifest(),
-    });
-    Ok((plugin, room, facts))
-}
-
 /// Loads a component into this room, or into the smallest that it fits into.
-async fn loaded(
+async fn load(
     file: &Path,
     component: Vec<u8>,
     room: Option<Room>,
@@ -179,6 +155,23 @@ async fn loaded(
         None => rooms.fit(component).await,
     };
     Ok(loaded.map_err(|error| NotLoaded(file.display().to_string(), error))?)
+}
+
+/// What can be told of a component, for machines to read.
+fn facts(component: &[u8], plugin: &Plugin, room: Room) -> Value {
+    json!({
+        "sha256": hex::encode(Digest::sha256(component)),
+        "bytes": component.len(),
+        "room": room,
+        "answers": plugin.hooks().collect::<Vec<_>>(),
+        "uses": plugin.capabilities(),
+        "takes_settings": plugin.takes_settings(),
+        "manifest": plugin.manifest(),
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    Ok(fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?)
 }
 
 fn capability(name: &str) -> Result<Capability, String> {

@@ -4,13 +4,17 @@ use std::{collections::HashMap, error::Error, fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_pki::Digest;
+use lanyard_wasm::Manifest;
 use serde_json::Value;
 
 use super::{
     Outcome, arguments::PolicyAction, client::Client, plugin::signing::beside, print, print_json,
     show,
 };
-use crate::{http::Application, policy::Document};
+use crate::{
+    http::Application,
+    policy::{Document, hold_settings_against},
+};
 
 const POLICIES: &str = "/api/v1/policies";
 
@@ -95,6 +99,13 @@ fn read(file: &Path) -> Result<Application, Box<dyn Error>> {
                 plugin.display()
             )
         })?;
+        // What is no component, the server says.
+        if let Ok(Some(manifest)) = Manifest::of(&component)
+            && let Some(schema) = manifest.settings_schema
+        {
+            hold_settings_against(&schema, &binding.settings)
+                .map_err(|error| format!("{shown}: {}: {error}", binding.title()))?;
+        }
         components.insert(binding.plugin.clone(), STANDARD.encode(component));
         if let Some(signature) = beside(&plugin)? {
             signatures.insert(binding.plugin.clone(), signature);

@@ -1,9 +1,13 @@
 //! Answers of the server, for people to read.
 
+mod decisions;
+
 use std::time::{Duration, SystemTime};
 
 use lanyard_commands::Facts;
 use serde_json::Value;
+
+pub(super) use decisions::{decision, decisions};
 
 pub(super) fn users(users: &[Value]) -> String {
     table(&["NAME", "SHOWN AS", "STATE"], users, |user| {
@@ -123,20 +127,6 @@ pub(super) fn revisions(revisions: &Value) -> String {
     )
 }
 
-pub(super) fn decisions(decisions: &Value) -> String {
-    let decisions = decisions.as_array().map(Vec::as_slice).unwrap_or_default();
-    let heads = ["DECISION", "HOOK", "MADE", "OUTCOME", "ABOUT"];
-    table(&heads, decisions, |decision| {
-        vec![
-            text(&decision["id"]),
-            text(&decision["hook"]),
-            ago(&decision["at"]),
-            outcome(&decision["outcome"]),
-            text(&decision["about"]),
-        ]
-    })
-}
-
 pub(super) fn approvals(approvals: &Value) -> String {
     let approvals = approvals.as_array().map(Vec::as_slice).unwrap_or_default();
     let heads = [
@@ -193,53 +183,6 @@ pub(super) fn approval(approval: &Value) -> String {
             text(&approval["note"])
         ));
         lines.push(format!("  used         {}", ago(&approval["used_at"])));
-    }
-    lines.join("\n")
-}
-
-/// A verdict or a failure in a word or two.
-fn outcome(outcome: &Value) -> String {
-    if outcome["failure"].is_object() {
-        return format!("failed: {}", text(&outcome["failure"]["code"]));
-    }
-    match &outcome["verdict"] {
-        Value::Object(verdict) => match verdict.iter().next() {
-            Some((name, terms)) if terms["code"].is_string() => {
-                format!("{name}: {}", text(&terms["code"]))
-            }
-            Some((name, _)) => name.clone(),
-            None => "–".to_owned(),
-        },
-        other => text(other),
-    }
-}
-
-pub(super) fn decision(decision: &Value) -> String {
-    let mut lines = vec![
-        format!("{} {}", text(&decision["id"]), text(&decision["hook"])),
-        format!("  made         {}", ago(&decision["at"])),
-        format!("  about        {}", text(&decision["about"])),
-        format!("  certificate  {}", text(&decision["certificate_serial"])),
-        format!("  policy       revision {}", text(&decision["policy"])),
-        format!("  outcome      {}", outcome(&decision["outcome"])),
-    ];
-    for used in decision["used"].as_array().into_iter().flatten() {
-        lines.push(format!(
-            "  asked        {}: fuel {}, host calls {}, {} µs",
-            text(&used["binding"]),
-            used["fuel"],
-            used["host_calls"],
-            used["micros"]
-        ));
-    }
-    for part in ["question", "opinions", "outcome"] {
-        let json = serde_json::to_string_pretty(&decision[part]).unwrap_or_default();
-        lines.push(format!("  {part}"));
-        // What stands in it came from devices, persons and plugins.
-        lines.extend(
-            json.lines()
-                .map(|line| format!("    {}", text(&line.into()))),
-        );
     }
     lines.join("\n")
 }

@@ -1,27 +1,19 @@
 //! From a document to hooks that are asked: components are checked, bound and tried out first, and only what works replaces what was.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::SystemTime};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use lanyard_commands::Facts;
-use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers, Schedule, Shadow};
+use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
 use lanyard_pki::Digest;
-use lanyard_policy::{
-    AnyHook, Binding, Ceiling, CommandSelection, Directory, DirectoryChain, EnrollmentApproval,
-    EnrollmentChain, EventSink, FailureSide, HookPoint, RaApproval, RaChain, SelectionChain,
-};
 use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError, StoredPlugin};
 use lanyard_wasm::{LoadError, Plugin, Room, Rooms};
 use tokio::sync::Mutex;
 
 use crate::signature::{SignatureRefused, TrustedKeys};
 
-use super::{BindingDocument, Document, Recorded, document::Mode, recorded::ReplayError};
+use super::{
+    BindingDocument, Document, Recorded, bound::Bound, consistency, recorded::ReplayError,
+};
 
 /// A policy is not applied; the one before stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -283,10 +275,8 @@ impl Policies {
         components: &HashMap<String, &StoredPlugin>,
         compiled: &mut Compiled,
     ) -> Result<Hooks, PolicyRefused> {
-        check_names(document)?;
-        check_commands(document)?;
-        check_failure_sides(document)?;
-        let schedules = schedules(document)?;
+        consistency::check(document)?;
+        let schedules = consistency::schedules(document)?;
         let mut needed = Compiled::new();
         let mut bound = Bound::default();
         for binding in &document.bindings {
@@ -316,148 +306,23 @@ impl Policies {
             needed.insert(wanted, plugin);
         }
         *compiled = needed;
-        let local_users: Arc<dyn Directory> = self.0.local_users.clone();
-        bound
-            .directories
-            .push(Binding::new(LocalUsers::NAME, local_users));
-        Ok(Hooks {
-            directory: DirectoryChain::new(bound.directories),
-            enrollment: EnrollmentChain::new(bound.enrollments),
-            ra: RaChain::new(bound.certificates),
-            selection: SelectionChain::new(bound.selections),
-            events: bound.events,
-            shadows: bound.shadows,
+        let ceilings = document.bindings.iter().map(|binding| {
+            let by = (binding.hook, binding.name.clone());
+            (by, binding.commands.clone())
+        });
+        Ok(bound.hooks(
+            self.0.local_users.clone(),
             schedules,
-            revision: None,
-            ceilings: Ceilings::new(document.bindings.iter().map(|binding| {
-                let by = (binding.hook, binding.name.clone());
-                (by, binding.commands.clone())
-            })),
-        })
+            Ceilings::new(ceilings),
+        ))
     }
-}
-
-/// Bindings by hook point.
-#[derive(Default)]
-struct Bound {
-    directories: Vec<Binding<dyn Directory>>,
-    enrollments: Vec<Binding<dyn EnrollmentApproval>>,
-    certificates: Vec<Binding<dyn RaApproval>>,
-    selections: Vec<Binding<dyn CommandSelection>>,
-    events: Vec<Binding<dyn EventSink>>,
-    shadows: Vec<Shadow>,
-}
-
-impl Bound {
-    fn add(&mut self, binding: &BindingDocument, hook: AnyHook) {
-        let name = binding.name.clone();
-        if binding.mode == Mode::Shadow {
-            self.shadows.push(Shadow { name, hook });
-            return;
-        }
-        let side = binding.on_failure;
-        match hook {
-            AnyHook::Directory(hook) => self.directories.push(Binding::new(name, hook)),
-            AnyHook::EnrollmentApproval(hook) => {
-                (self.enrollments).push(Binding::new(name, hook).failing(side));
-            }
-            AnyHook::RaApproval(hook) => self.certificates.push(Binding::new(name, hook)),
-            AnyHook::CommandSelection(hook) => {
-                (self.selections).push(Binding::new(name, hook).failing(side));
-            }
-            AnyHook::Event(hook) => self.events.push(Binding::new(name, hook)),
-        }
-    }
-}
-
-/// A binding is known by its name: for a directory, persons belong to it; for events and commands, it is remembered what was told and
-/// issued.
-fn check_names(document: &Document) -> Result<(), PolicyRefused> {
-    let mut names = BTreeSet::from([(HookPoint::Directory, LocalUsers::NAME)]);
-    for binding in &document.bindings {
-        let name = binding.name.as_str();
-        let is_name = (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-        if !is_name {
-            let problem = "a name has 1 to 64 letters, digits, dots and hyphens";
-            return Err(refused(binding, problem));
-        }
-        if !names.insert((binding.hook, name)) {
-            let problem =
-                "another binding of this hook has the name (local-users is the native directory)";
-            return Err(refused(binding, problem));
-        }
-    }
-    Ok(())
-}
-
-/// A grant for a command that is not there would be one for whatever gets the name; and what destroys something is granted as that.
-fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
-    for binding in &document.bindings {
-        let granted = &binding.commands;
-        let issues = matches!(binding.hook, HookPoint::CommandSelection | HookPoint::Event);
-        if !issues && *granted != Ceiling::default() {
-            let problem = "only command-selection and event issue commands";
-            return Err(refused(binding, problem));
-        }
-        for (names, as_destructive) in [(&granted.allow, false), (&granted.destructive, true)] {
-            for name in names {
-                let problem = match Facts::of(name) {
-                    None => format!("{name} is no command that is known here"),
-                    Some(facts) if facts.destructive && !as_destructive => format!(
-                        "{name} is destructive: if it is to be granted, list it under `destructive`"
-                    ),
-                    Some(facts) if !facts.destructive && as_destructive => {
-                        format!("{name} is not destructive: list it under `allow`")
-                    }
-                    Some(_) => continue,
-                };
-                return Err(refused(binding, &problem));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Authentication and the issuance of certificates fail closed, and an event is told again: there is no other side to choose.
-fn check_failure_sides(document: &Document) -> Result<(), PolicyRefused> {
-    let has_sides = [HookPoint::EnrollmentApproval, HookPoint::CommandSelection];
-    let mut bindings = document.bindings.iter();
-    match bindings.find(|binding| {
-        binding.on_failure == FailureSide::Pass && !has_sides.contains(&binding.hook)
-    }) {
-        Some(binding) => Err(refused(
-            binding,
-            "only enrollment-approval and command-selection can pass over a binding that fails",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// The schedules of event bindings; nobody else hears of ticks.
-fn schedules(document: &Document) -> Result<Vec<(String, Schedule)>, PolicyRefused> {
-    let mut schedules = Vec::new();
-    for binding in &document.bindings {
-        let Some(written) = &binding.schedule else {
-            continue;
-        };
-        if binding.hook != HookPoint::Event {
-            return Err(refused(binding, "only event hears of a schedule"));
-        }
-        let schedule =
-            Schedule::parse(written).map_err(|error| refused(binding, &error.to_string()))?;
-        schedules.push((binding.name.clone(), schedule));
-    }
-    Ok(schedules)
 }
 
 fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {
     Ok(serde_json::from_value(revision.document.clone())?)
 }
 
-fn refused(binding: &BindingDocument, problem: &str) -> PolicyRefused {
+pub(super) fn refused(binding: &BindingDocument, problem: &str) -> PolicyRefused {
     PolicyRefused::Binding {
         binding: binding.title(),
         problem: problem.to_owned(),

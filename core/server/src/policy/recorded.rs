@@ -19,15 +19,15 @@ pub(crate) struct Recorded {
     /// Where it was asked.
     pub(crate) hook: HookPoint,
     /// What was asked; secrets are redacted.
-    question: Value,
+    pub(super) question: Value,
     /// What each binding said.
     opinions: Vec<Opinion>,
     /// What came of it.
     outcome: Outcome,
     /// Each call of a plugin.
-    used: Vec<Used>,
+    pub(super) used: Vec<Used>,
     /// What the host answered to each.
-    tape: Vec<Vec<HostCall>>,
+    pub(super) tape: Vec<Vec<HostCall>>,
     /// The bindings of its hook, as the revision in force had them.
     pub(crate) bindings: Vec<BindingDocument>,
     /// Their components by digest, base64.
@@ -110,26 +110,6 @@ pub(crate) struct Replayed {
     pub(crate) fuel: u64,
     /// Calls of the host, this time.
     pub(crate) host_calls: u64,
-}
-
-/// What another plugin would have said.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "result")]
-pub(crate) enum Trial {
-    /// The same.
-    Same,
-    /// Something else.
-    Changed {
-        /// What was said.
-        before: Value,
-        /// What would have been.
-        after: Value,
-    },
-    /// It cannot be told: the host was not asked this then.
-    Undetermined {
-        /// What the record has no answer for.
-        needs: String,
-    },
 }
 
 impl Recorded {
@@ -228,52 +208,8 @@ impl Recorded {
         })
     }
 
-    /// What another plugin would have said in the place of one that answered.
-    ///
-    /// # Errors
-    /// [`ReplayError`]
-    pub(crate) async fn try_out(
-        &self,
-        plugin: &Plugin,
-        binding: Option<&str>,
-        settings: Option<&serde_json::Map<String, Value>>,
-    ) -> Result<Trial, ReplayError> {
-        let mut answered = self.used.iter();
-        let used = match binding {
-            Some(name) => answered.find(|used| used.binding == name),
-            None if self.used.len() > 1 => {
-                let names: Vec<&str> = answered.map(|used| used.binding.as_str()).collect();
-                return Err(ReplayError::WhichBinding(names.join(", ")));
-            }
-            None => answered.next(),
-        };
-        let Some(used) = used else {
-            return Ok(Trial::Same);
-        };
-        let mut binding = self.binding(used)?.clone();
-        if let Some(settings) = settings {
-            binding.settings = settings.clone();
-        }
-        let hook = plugin.bind_at(self.hook, binding.terms()).await;
-        let hook = hook.map_err(|error| not_bound(&binding, error))?;
-        let calls = self.tape.iter().flatten().cloned().collect();
-        let meter = Meter::replaying(Tape::new(calls));
-        let after = hook.ask(self.question.clone(), meter).await?;
-        if let Err(HookFailure::Undetermined { needs }) = after {
-            return Ok(Trial::Undetermined { needs });
-        }
-        let before = self.said(&used.binding);
-        Ok(if before.as_ref() == Some(&after) {
-            Trial::Same
-        } else {
-            Trial::Changed {
-                before: before.map_or(Value::Null, as_json),
-                after: as_json(after),
-            }
-        })
-    }
-
-    fn binding(&self, used: &Used) -> Result<&BindingDocument, ReplayError> {
+    /// The binding of a call, as it was at the time.
+    pub(super) fn binding(&self, used: &Used) -> Result<&BindingDocument, ReplayError> {
         let mut bindings = self.bindings.iter();
         let found = bindings.find(|binding| {
             binding.name == used.binding && binding.sha256.as_deref() == Some(&used.plugin)
@@ -286,7 +222,7 @@ impl Recorded {
     }
 
     /// What a binding said then.
-    fn said(&self, binding: &str) -> Option<Result<Value, HookFailure>> {
+    pub(super) fn said(&self, binding: &str) -> Option<Result<Value, HookFailure>> {
         let mut opinions = self.opinions.iter();
         if let Some(opinion) = opinions.find(|opinion| opinion.binding == binding) {
             let verdict = || Ok(opinion.verdict.clone());
@@ -330,10 +266,6 @@ fn calls_differ(before: &[HostCall], now: &[HostCall]) -> Vec<String> {
     differences
 }
 
-fn as_json(answer: Result<Value, HookFailure>) -> Value {
-    answer.unwrap_or_else(|failure| serde_json::json!({ "failure": failure }))
-}
-
 fn shown(answer: &Result<Value, HookFailure>) -> String {
     match answer {
         Ok(verdict) => verdict.to_string(),
@@ -341,7 +273,7 @@ fn shown(answer: &Result<Value, HookFailure>) -> String {
     }
 }
 
-fn not_bound(binding: &BindingDocument, error: LoadError) -> ReplayError {
+pub(super) fn not_bound(binding: &BindingDocument, error: LoadError) -> ReplayError {
     ReplayError::Load {
         binding: binding.title(),
         error,

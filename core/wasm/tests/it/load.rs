@@ -4,7 +4,9 @@ use crate::fixture::{assembled, host, load, load_bytes};
 use std::collections::BTreeSet;
 
 use lanyard_policy::{Capability, HookPoint};
-use lanyard_wasm::{Capacity, Grants, Limits, LoadError, PluginHost, Terms};
+use lanyard_wasm::{
+    Capacity, Grants, Limits, LoadError, Manifest, ManifestError, PluginHost, Terms,
+};
 
 async fn refusal(bytes: Vec<u8>) -> LoadError {
     load_bytes(&host(), "test", bytes, Limits::default())
@@ -106,6 +108,84 @@ async fn what_no_plugin_gets_is_named() {
             }
         );
     }
+}
+
+#[tokio::test]
+async fn an_examination_finds_all_that_can_be_found_at_once() {
+    let text = r#"(component
+        (import "vendor:own/thing" (instance))
+        (import "lanyard:policy/kv@0.1.0-dev" (instance))
+        (import "lanyard:policy/log@9.0.0" (instance))
+        (import "lanyard:policy/http@0.1.0-dev" (instance)))"#;
+    let mut component = wat::parse_str(text).unwrap();
+    let says = br#"{"name":"liar","version":"1","hooks":["event"],"grants":{"log":"for fun"}}"#;
+    Manifest::from_json(says).unwrap().append_to(&mut component);
+    let terms = Terms {
+        grants: Grants::of([Capability::Log]),
+        ..Terms::new("test")
+    };
+    let (plugin, problems) = host().examine(component.clone(), &terms).await;
+    assert!(plugin.is_none());
+    let unknown = |import: &str| LoadError::UnknownImport {
+        import: import.to_owned(),
+    };
+    let hooks = ManifestError::Hooks {
+        said: "event".to_owned(),
+        exported: "none".to_owned(),
+    };
+    let missing = LoadError::NotGranted {
+        capability: "http",
+        reason: None,
+    };
+    for problem in [
+        unknown("vendor:own/thing"),
+        unknown("lanyard:policy/kv@0.1.0-dev"),
+        LoadError::UnknownContract {
+            import: "lanyard:policy/log@9.0.0".to_owned(),
+        },
+        hooks.into(),
+        ManifestError::Unasked("http").into(),
+        ManifestError::Unused("log").into(),
+        missing,
+    ] {
+        assert!(
+            problems.contains(&problem),
+            "{problem:?} is not in {problems:?}"
+        );
+    }
+    assert_eq!(problems.len(), 7, "{problems:?}");
+    // A server goes no further than the first.
+    assert_eq!(
+        host().load(component).await.err().as_ref(),
+        problems.first()
+    );
+}
+
+#[tokio::test]
+async fn an_examination_looks_beyond_a_missing_grant() {
+    let terms = Terms {
+        grants: Grants::of([Capability::Log]),
+        settings: r#"{"any":"thing"}"#.to_owned(),
+        ..Terms::new("test")
+    };
+    let (plugin, problems) = host().examine(assembled("verify"), &terms).await;
+    assert!(plugin.is_some());
+    assert!(
+        matches!(
+            &problems[..],
+            [
+                LoadError::NotGranted {
+                    capability: "secrets",
+                    ..
+                },
+                LoadError::Settings { .. }
+            ]
+        ),
+        "{problems:?}"
+    );
+    let terms = Terms::new("test");
+    let (_, problems) = host().examine(assembled("verify"), &terms).await;
+    assert_eq!(problems, []);
 }
 
 #[tokio::test]

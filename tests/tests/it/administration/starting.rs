@@ -246,6 +246,32 @@ fn a_second_server_on_the_same_data_leaves_the_first_one_alone() {
 }
 
 #[test]
+fn nobody_is_invited_to_a_server_where_nobody_could_enroll() {
+    let site = Site::temporary(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary("lanyard"));
+    command.arg("serve").arg("--data").arg(site.data());
+    command.env("LANYARD_SERVER_LISTEN", "127.0.0.1:0");
+    let mut server = Process::start(&mut command, &folder.path().join("log")).unwrap();
+    server.wait_for("prints the section that names it").unwrap();
+    let said = server.said();
+    let again = format!("lanyard serve --data {}", site.data().display());
+    for part in [
+        "Nobody can enroll yet: without a push certificate",
+        "server/lanyard.toml",
+        "[push]\ncertificate = \"push.pem\"",
+        "identity.apple.com/pushcert",
+        "lanyard-device apns --dir",
+        &again,
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    assert!(!said.contains("Enroll a device"), "{said}");
+    // It serves operators all the same.
+    site.lanyard(&["user", "list"]).unwrap();
+}
+
+#[test]
 fn a_name_that_the_tls_certificate_lacks_is_warned_of() {
     let mut site = stopped();
     site.set("LANYARD_SERVER_NAME", "mdm.example.com");

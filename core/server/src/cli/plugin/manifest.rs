@@ -72,13 +72,13 @@ pub(super) async fn write(file: &Path, manifest: &Path) -> Outcome {
     let json = fs::read(manifest).map_err(|error| format!("{shown}: {error}"))?;
     let manifest =
         Manifest::from_json(&json).map_err(|error| Unusable(shown.to_string(), error))?;
-    let mut component = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (plugin, _) = super::loaded(file, component.clone(), None).await?;
+    let mut component = super::read(file)?;
+    let (plugin, _) = super::load(file, component.clone(), None).await?;
     if plugin.manifest().is_some() {
         return Err(format!("{} has a manifest already", file.display()).into());
     }
     manifest.append_to(&mut component);
-    super::loaded(file, component.clone(), None).await?;
+    super::load(file, component.clone(), None).await?;
     replace(file, &component)?;
     print(&format!(
         "{} says that it is {} {}.",

@@ -1,4 +1,4 @@
-//! Asks a component questions from files, on the terms of a server.
+//! Questions from files, put to a component on the terms of a server.
 
 use std::{
     error::Error,
@@ -17,8 +17,8 @@ use lanyard_wasm::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-/// A question with the hook that answers it.
-pub(super) enum Asked {
+/// A question, and the hook that answers it.
+pub(super) enum Question {
     Begin(WasmDirectory, SignIn),
     Resume(WasmDirectory, ResumeSignIn),
     Lookup(WasmDirectory, Lookup),
@@ -35,7 +35,7 @@ pub(super) struct Answer {
     pub(super) used: Used,
 }
 
-impl Asked {
+impl Question {
     /// Binds the plugin and reads the question, which is JSON as decision records show it. `decision` may be left out. Unlike in a
     /// record, `password` and the values of `input` are taken as they stand: this is an author's desk, and they are made up.
     pub(super) async fn new(
@@ -83,8 +83,8 @@ impl Asked {
         })
     }
 
-    /// Asks once, in a fresh instance.
-    pub(super) async fn ask(&self) -> Answer {
+    /// Puts it once, to a fresh instance.
+    pub(super) async fn put(&self) -> Answer {
         let verdict = match self {
             Self::Begin(hook, question) => shown(hook.begin(question.clone()).await),
             Self::Resume(hook, question) => shown(hook.resume(question.clone()).await),
@@ -126,16 +126,16 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Asks so many times.
+    /// Puts it so many times.
     ///
     /// # Errors
     /// The first failure: what fails is not worth measuring.
-    pub(super) async fn of(asked: &Asked, calls: usize) -> Result<Self, HookFailure> {
+    pub(super) async fn of(question: &Question, calls: usize) -> Result<Self, HookFailure> {
         let mut times = Vec::with_capacity(calls);
         let mut last = Used::default();
         let started = Instant::now();
         for _ in 0..calls {
-            let answer = asked.ask().await;
+            let answer = question.put().await;
             answer.verdict?;
             times.push(answer.used.micros);
             last = answer.used;
