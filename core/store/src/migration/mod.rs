@@ -7,6 +7,7 @@ mod m0004_tape;
 mod m0005_plugin_signature;
 mod m0006_person_standing;
 mod m0007_command_decision;
+mod m0008_approval_facts;
 
 use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_plugin_signature::Migration),
             Box::new(m0006_person_standing::Migration),
             Box::new(m0007_command_decision::Migration),
+            Box::new(m0008_approval_facts::Migration),
         ]
     }
 }
