@@ -1,15 +1,19 @@
 //! What waits for a person's answer, and what that answer does to the chain that asked for it.
 //!
-//! An approval answers one binding about one subject. The chain runs again on fresh facts when the device comes back: only that
-//! binding's pending is answered, everything else is decided anew.
+//! An approval answers one binding that asked about one subject for one reason, as long as the facts are those that were looked at. The
+//! chain runs again on fresh facts when the device comes back: only that pending is answered, everything else is decided anew.
 
 use std::time::SystemTime;
 
-use lanyard_policy::{Answer, Answers, Opinion, Reason};
+use lanyard_pki::Digest;
+use lanyard_policy::{
+    Answer, Answers, DeviceFacts, EnrollmentQuestion, Opinion, RaQuestion, Reason,
+};
 use lanyard_store::{
-    AnswerOutcome, Approval, ApprovalAnswer, ApprovalState, ApprovalSubject, NewApproval,
+    AnswerOutcome, Approval, ApprovalAnswer, ApprovalState, ApprovalSubject, NewApproval, Shown,
     StoreError,
 };
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::Engine;
@@ -36,13 +40,59 @@ pub enum ApprovalRefused {
     Store(#[from] StoreError),
 }
 
-/// The approvals about one subject when its chain is asked.
-pub(crate) struct Inbox(Vec<Approval>);
+/// What there is to look at before an enrollment. Who the person is stands in the approval's subject; their attributes are not looked at,
+/// for they may be others at each sign-in.
+pub(crate) fn shown_of_enrollment(question: &EnrollmentQuestion) -> Shown {
+    let facts =
+        |device: &DeviceFacts| json!({ "device": device, "attestation": question.attestation });
+    Shown {
+        sha256: digest(&facts(&lasting(&question.device))),
+        facts: facts(&question.device),
+    }
+}
+
+/// What there is to look at before a certificate. The session's facts do not change while its request waits.
+pub(crate) fn shown_of_certificate(question: &RaQuestion) -> Shown {
+    let facts = |device: Option<&DeviceFacts>| {
+        json!({
+            "endpoint": question.endpoint,
+            "purpose": question.purpose,
+            "csr": question.csr,
+            "device": device,
+            "person": question.person,
+        })
+    };
+    let device = question.device.as_ref();
+    Shown {
+        sha256: digest(&facts(device.map(lasting).as_ref())),
+        facts: facts(device),
+    }
+}
+
+/// Without what an update changes: a device that is updated while it waits is the one that was looked at. A plugin that waits because of the
+/// system's version says so in its code.
+fn lasting(device: &DeviceFacts) -> DeviceFacts {
+    DeviceFacts {
+        os_version: None,
+        build: None,
+        ..device.clone()
+    }
+}
+
+fn digest(facts: &Value) -> String {
+    hex::encode(Digest::sha256(facts.to_string().as_bytes()))
+}
+
+/// The approvals about one subject when its chain is asked, as far as these facts are what was looked at.
+pub(crate) struct Inbox {
+    shown: Shown,
+    standing: Vec<Approval>,
+}
 
 impl Inbox {
-    /// What was answered, by binding.
+    /// What was answered, by binding and reason.
     pub(crate) fn answers(&self) -> Answers {
-        let answered = self.0.iter().filter_map(|approval| {
+        let answered = self.standing.iter().filter_map(|approval| {
             let id = approval.asked.id.to_string();
             let answer = match approval.state {
                 ApprovalState::Approved => Answer::Approved { approval: id },
@@ -53,54 +103,61 @@ impl Inbox {
                 }
                 ApprovalState::Pending | ApprovalState::Expired => return None,
             };
-            Some((approval.asked.binding.clone(), answer))
+            let asked = &approval.asked;
+            Some(((asked.binding.clone(), asked.code.clone()), answer))
         });
         answered.collect()
     }
 
     /// Whether somebody has still to answer. A denial needs no further answers.
     pub(crate) fn is_waiting(&self) -> bool {
-        let any = |state| self.0.iter().any(|approval| approval.state == state);
+        let any = |state| self.standing.iter().any(|approval| approval.state == state);
         any(ApprovalState::Pending) && !any(ApprovalState::Denied)
     }
 
     /// The answers that this outcome uses up.
     pub(crate) fn answered_as(&self, state: ApprovalState) -> Vec<Uuid> {
-        let answered = self.0.iter().filter(|approval| approval.state == state);
+        let answered = self
+            .standing
+            .iter()
+            .filter(|approval| approval.state == state);
         answered.map(|approval| approval.asked.id).collect()
     }
-}
 
-/// What the bindings that asked to wait want looked at.
-pub(crate) fn asked_for<V>(
-    opinions: &[Opinion<V>],
-    answers: &Answers,
-    decision: &str,
-    pending: impl Fn(&V) -> Option<&Reason>,
-) -> Vec<NewApproval> {
-    let open = opinions
-        .iter()
-        .filter(|opinion| !answers.contains_key(&opinion.binding));
-    open.filter_map(|opinion| {
-        let reason = pending(&opinion.verdict)?;
-        Some(NewApproval {
-            id: Uuid::new_v4(),
-            binding: opinion.binding.clone(),
-            code: reason.code.clone(),
-            message: reason.message.clone(),
-            decision_id: decision.to_owned(),
-        })
-    })
-    .collect()
+    /// What the bindings that asked to wait want looked at.
+    pub(crate) fn asked_for<V>(
+        &self,
+        opinions: &[Opinion<V>],
+        decision: &str,
+        pending: impl Fn(&V) -> Option<&Reason>,
+    ) -> Vec<NewApproval> {
+        let answers = self.answers();
+        let open = opinions.iter().filter_map(|opinion| {
+            let reason = pending(&opinion.verdict)?;
+            let question = (opinion.binding.clone(), reason.code.clone());
+            (!answers.contains_key(&question)).then(|| NewApproval {
+                id: Uuid::new_v4(),
+                binding: question.0,
+                code: question.1,
+                message: reason.message.clone(),
+                decision_id: decision.to_owned(),
+                shown: self.shown.clone(),
+            })
+        });
+        open.collect()
+    }
 }
 
 impl Engine {
     pub(crate) async fn inbox(
         &self,
         subject: &ApprovalSubject,
+        shown: Shown,
         now: SystemTime,
     ) -> Result<Inbox, StoreError> {
-        Ok(Inbox(self.store().standing_approvals(subject, now).await?))
+        let mut standing = self.store().standing_approvals(subject, now).await?;
+        standing.retain(|approval| approval.asked.shown.sha256 == shown.sha256);
+        Ok(Inbox { shown, standing })
     }
 
     /// Approvals, latest first.
@@ -157,7 +214,7 @@ impl Engine {
                 why: if approval.used_at.is_some() {
                     "was used"
                 } else {
-                    "has expired"
+                    "has expired, or another question took its place"
                 },
             }),
             AnswerOutcome::Unknown => Err(unknown()),

@@ -213,9 +213,9 @@ impl Engine {
             udid: attributes.udid.clone(),
             request: None,
         };
-        let inbox = self.inbox(&subject, now).await?;
-        let answers = inbox.answers();
-        let chain = hooks.enrollment.answered(answers.clone());
+        let shown = approvals::shown_of_enrollment(&question);
+        let inbox = self.inbox(&subject, shown, now).await?;
+        let chain = hooks.enrollment.answered(inbox.answers());
         let answer = chain.decide(question).await;
         let asked_in = asked.id().to_owned();
         let record = self.record(asked, &answer);
@@ -244,16 +244,10 @@ impl Engine {
                 )))
             }
             EnrollmentVerdict::Pending(reason) => {
-                let wanted =
-                    approvals::asked_for(
-                        &decided.opinions,
-                        &answers,
-                        &asked_in,
-                        |said| match said {
-                            EnrollmentVerdict::Pending(reason) => Some(reason),
-                            EnrollmentVerdict::Allow(_) | EnrollmentVerdict::Deny(_) => None,
-                        },
-                    );
+                let wanted = inbox.asked_for(&decided.opinions, &asked_in, |said| match said {
+                    EnrollmentVerdict::Pending(reason) => Some(reason),
+                    EnrollmentVerdict::Allow(_) | EnrollmentVerdict::Deny(_) => None,
+                });
                 let store = self.carrying(record);
                 Err(match store.ask_approvals(&subject, &wanted, now).await? {
                     AskOutcome::Waiting => Refusal::forbidden(format!(

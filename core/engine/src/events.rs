@@ -32,18 +32,19 @@ impl Engine {
     /// The store, told to put this into the outbox with what it does next. With nobody bound, nothing is put there.
     pub(crate) fn noting(&self, occurrence: Occurrence, now: SystemTime) -> Result<Store, Refusal> {
         let bindings = self.hooks().event_listeners().map(str::to_owned).collect();
-        self.noting_for(bindings, occurrence, now)
+        self.noting_for(self.store(), bindings, occurrence, now)
     }
 
-    /// The same for these bindings alone.
+    /// The same for these bindings alone, beside what this store was told before.
     pub(crate) fn noting_for(
         &self,
+        store: &Store,
         bindings: Vec<String>,
         occurrence: Occurrence,
         now: SystemTime,
     ) -> Result<Store, Refusal> {
         if bindings.is_empty() {
-            return Ok(self.store().clone());
+            return Ok(store.clone());
         }
         let decision = decision::new(now);
         let id = Uuid::try_parse(&decision.id).map_err(|error| Refusal::internal(&error))?;
@@ -52,7 +53,7 @@ impl Engine {
             occurrence,
         };
         let payload = serde_json::to_value(event).map_err(|error| Refusal::internal(&error))?;
-        Ok(self.store().noting(NewEvent {
+        Ok(store.noting(NewEvent {
             id,
             bindings,
             payload,

@@ -20,7 +20,7 @@ use lanyard_store::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{Engine, Refusal, profiles::ChallengeBinding, refusal::chain};
+use crate::{Engine, Refusal, approvals, profiles::ChallengeBinding, refusal::chain};
 
 /// Every refusal takes at least this long, which is several times what the slowest of them computes: its time tells nothing
 /// about where it failed.
@@ -256,14 +256,16 @@ impl Engine {
         if let Some(certificate) = self.answered_before(&transaction, now).await? {
             return Ok(certificate);
         }
-        let inbox = self.inbox(&transaction.subject, now).await;
+        let question = self.ra_question(&authenticated, &transaction, now)?;
+        let shown = approvals::shown_of_certificate(&question);
+        let inbox = self.inbox(&transaction.subject, shown, now).await;
         let inbox = inbox.map_err(Refusal::from)?;
         if inbox.is_waiting() {
             return Err(Stopped::Pending("nobody has answered yet".to_owned()));
         }
         self.person_must_be_active(&transaction, waits, now).await?;
         match self
-            .ask_ra_approval(authenticated, &transaction, &inbox, now)
+            .ask_ra_approval(question, authenticated, &transaction, &inbox, now)
             .await?
         {
             Decision::Issue(approved) => {

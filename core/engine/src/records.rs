@@ -118,13 +118,18 @@ impl Engine {
         }
     }
 
-    /// Asks one on trial. Nobody waits for it, and where many are asked already, this one is not.
+    /// Asks one on trial. Nobody waits for it, and where many are asked already, or were in this hour, this one is not: each leaves a record.
     pub(crate) fn try_shadow(&self, shadow: &Shadow, asked: &Asked, host_calls: Vec<HostCall>) {
-        let Ok(place) = Arc::clone(&self.0.shadows).try_acquire_owned() else {
-            tracing::debug!(
-                binding = shadow.name,
-                "too many decisions at once for a trial"
-            );
+        let place = Arc::clone(&self.0.shadows).try_acquire_owned();
+        let place = place.ok().filter(|_| self.0.throttle.admit_trial());
+        let Some(place) = place else {
+            if let Some(left_out) = self.0.throttle.leave_out_trial() {
+                tracing::warn!(
+                    left_out,
+                    binding = shadow.name,
+                    "trials are left out: too many at once, or in an hour"
+                );
+            }
             return;
         };
         let (engine, shadow) = (self.clone(), shadow.clone());

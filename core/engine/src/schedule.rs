@@ -100,7 +100,8 @@ impl Engine {
                     let tick = Occurrence::Tick {
                         schedule: schedule.text.clone(),
                     };
-                    let store = self.noting_for(vec![binding.clone()], tick, now)?;
+                    let bindings = vec![binding.clone()];
+                    let store = self.noting_for(self.store(), bindings, tick, now)?;
                     store.take_tick(due, schedule.next_after(now), now).await?;
                 }
                 Some(_) => {}

@@ -8,15 +8,21 @@ use lanyard_policy::{
 };
 use lanyard_store::{PersonKey, StandingNoted, StoreError};
 
+use tokio::{task::JoinSet, time::Instant};
+
 use crate::{Engine, Refusal, decision, records::Asked, refusal::chain};
 
 /// How long what a directory said of a person is good enough, if nothing happens that is worth asking for.
 const ASKED_ANEW_AFTER: Duration = Duration::from_hours(24);
 /// When a directory that could not tell is asked again.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Persons that one round asks about. With a round a minute, a day is enough for 144,000 persons, and no directory sees more than two
-/// questions a second.
+/// Persons of one directory that one round asks about. With a round a minute, a day is enough for 144,000 of them; with one in two minutes,
+/// because another directory is slow, for half as many.
 const BATCH: u64 = 100;
+/// How long one round asks one directory. Whom it did not come to is due in the next one.
+const ROUND: Duration = Duration::from_secs(60);
+/// Devices of a person that one event names: as many as it may lead to commands, unless the policy says otherwise.
+const TOLD_AT_ONCE: usize = 100;
 
 /// Why a person may not go on.
 #[derive(Debug)]
@@ -66,14 +72,34 @@ impl Engine {
         })
     }
 
-    /// Asks about those persons with devices whose turn it is, at most a hundred. A round of what
-    /// [`work_until`](Self::work_until) does by itself.
+    /// Asks about those persons with devices whose turn it is, each directory about its own, at most a hundred: one that is slow holds up
+    /// itself. A round of what [`work_until`](Self::work_until) does by itself; it ends if the future is dropped.
     ///
     /// # Errors
-    /// [`Refusal`] if the store fails; the round goes on where it stopped.
+    /// [`Refusal`] if the store fails; the next round goes on where it stopped.
     pub async fn look_up_persons(&self) -> Result<(), Refusal> {
-        let now = self.now();
-        for key in self.store().persons_due(now, BATCH).await? {
+        let mut asked = JoinSet::new();
+        for directory in self.store().directories_with_devices().await? {
+            let engine = self.clone();
+            asked.spawn(async move { engine.look_up_persons_of(&directory).await });
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = asked.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => outcome = Err(error),
+                Err(error) => tracing::error!(%error, "the looking up of persons ended"),
+            }
+        }
+        outcome
+    }
+
+    async fn look_up_persons_of(&self, directory: &str) -> Result<(), Refusal> {
+        let (now, until) = (self.now(), Instant::now() + ROUND);
+        for key in self.store().persons_due(directory, now, BATCH).await? {
+            if Instant::now() >= until {
+                break;
+            }
             let person = PersonRef {
                 directory: key.directory.clone(),
                 id: key.person_id.clone(),
@@ -143,14 +169,15 @@ impl Engine {
             if enrollments.is_empty() {
                 return Ok(());
             }
-            let person = person.clone();
-            store = self.noting(
-                Occurrence::PersonDisabled {
-                    person,
-                    enrollments,
-                },
-                now,
-            )?;
+            let hooks = self.hooks();
+            for some in enrollments.chunks(TOLD_AT_ONCE) {
+                let occurrence = Occurrence::PersonDisabled {
+                    person: person.clone(),
+                    enrollments: some.to_vec(),
+                };
+                let bindings = hooks.event_listeners().map(str::to_owned).collect();
+                store = self.noting_for(&store, bindings, occurrence, now)?;
+            }
         }
         let due = now + ASKED_ANEW_AFTER;
         let noted = store.note_standing(&key, active, due, now).await?;

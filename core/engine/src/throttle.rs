@@ -4,6 +4,7 @@ use std::{
     hash::{BuildHasher as _, Hash, RandomState},
     net::IpAddr,
     num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -42,6 +43,9 @@ const CHECK_INS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Records an hour of what strangers led a directory to: enough to see what is wrong, and no way to fill a disk.
 const RECORDS: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
 
+/// Records an hour of bindings on trial: enough to judge one by, and no more than strangers may lead to.
+const TRIAL_RECORDS: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
+
 /// How many times as often a name may be tried from everywhere together as from one address.
 const EVERYWHERE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 
@@ -56,6 +60,10 @@ pub(crate) struct Throttle {
     messages: DefaultKeyedRateLimiter<u16>,
     check_ins: DefaultKeyedRateLimiter<u16>,
     records: DefaultDirectRateLimiter,
+    trials: DefaultDirectRateLimiter,
+    /// Trials that were left out since that was last told, and when it may be told.
+    left_out: AtomicU64,
+    telling: DefaultDirectRateLimiter,
     places: RandomState,
 }
 
@@ -71,6 +79,9 @@ impl Throttle {
             messages: RateLimiter::keyed(Quota::per_minute(rates.messages_per_address)),
             check_ins: RateLimiter::keyed(Quota::per_minute(CHECK_INS)),
             records: RateLimiter::direct(Quota::per_hour(RECORDS)),
+            trials: RateLimiter::direct(Quota::per_hour(TRIAL_RECORDS)),
+            left_out: AtomicU64::new(0),
+            telling: RateLimiter::direct(Quota::per_hour(NonZeroU32::MIN)),
             places: RandomState::new(),
         }
     }
@@ -107,6 +118,18 @@ impl Throttle {
     /// Counts a record of a sign-in that nobody has proven anything in, and says whether it may be kept.
     pub(crate) fn admit_record(&self) -> bool {
         self.records.check().is_ok()
+    }
+
+    /// Counts the record of a trial, and says whether it may be made.
+    pub(crate) fn admit_trial(&self) -> bool {
+        self.trials.check().is_ok()
+    }
+
+    /// Counts a trial that is left out; how many were, once an hour.
+    pub(crate) fn leave_out_trial(&self) -> Option<u64> {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        let tell = self.telling.check().is_ok();
+        tell.then(|| self.left_out.swap(0, Ordering::Relaxed))
     }
 
     fn place(&self, key: impl Hash) -> u16 {
@@ -216,5 +239,17 @@ mod tests {
         ] {
             assert_ne!(folded(one), folded(other));
         }
+    }
+
+    #[test]
+    fn trials_and_what_strangers_lead_to_leave_so_many_records_each() {
+        let throttle = Throttle::new(Rates::default());
+        // One comes back in seven seconds.
+        for admit in [Throttle::admit_record, Throttle::admit_trial] {
+            let admitted = (0..2_000).filter(|_| admit(&throttle)).count();
+            assert!((500..600).contains(&admitted), "{admitted}");
+        }
+        assert_eq!(throttle.leave_out_trial(), Some(1));
+        assert!((0..100).all(|_| throttle.leave_out_trial().is_none()));
     }
 }

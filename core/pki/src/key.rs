@@ -191,6 +191,10 @@ impl fmt::Debug for PrivateKey {
 
 #[cfg(test)]
 mod tests {
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+
     use super::*;
 
     #[test]
@@ -235,6 +239,24 @@ mod tests {
                     .verify(Digest::Sha256, b"text", &signature, Strength::Modern),
                 Ok(())
             );
+        }
+    }
+
+    #[test]
+    fn a_key_is_as_large_as_its_modulus_or_its_curve() {
+        let rsa = PrivateKey::generate_rsa(2048).unwrap();
+        assert_eq!(rsa.public_key().size(), 2048);
+        let p256 = PrivateKey::generate_p256().unwrap();
+        assert_eq!(p256.public_key().size(), 256);
+        for (curve, size) in [
+            (Nid::SECP384R1, 384),
+            (Nid::SECP521R1, 521),
+            (Nid::SECP256K1, 0),
+        ] {
+            let group = EcGroup::from_curve_name(curve).unwrap();
+            let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+            let public = PublicKey::from_spki(&key.public_key_to_der().unwrap()).unwrap();
+            assert_eq!(public.size(), size);
         }
     }
 

@@ -236,11 +236,12 @@ async fn a_human_answers_one_pending_and_nothing_else() {
     let allow = || Ok(EnrollmentVerdict::Allow(Allowance::default()));
     let deny = |code: &str| Ok(EnrollmentVerdict::Deny(reason(code)));
     let wait = |code: &str| Ok(EnrollmentVerdict::Pending(reason(code)));
-    let yes = |binding: &str| {
+    let of = |binding: &str, code: &str| (binding.to_owned(), code.to_owned());
+    let yes = |binding: &str, code: &str| {
         let approval = format!("of-{binding}");
-        (binding.to_owned(), Answer::Approved { approval })
+        (of(binding, code), Answer::Approved { approval })
     };
-    let no = |binding: &str| (binding.to_owned(), Answer::Denied(reason("operator")));
+    let no = |binding: &str, code: &str| (of(binding, code), Answer::Denied(reason("operator")));
     let relying_on = |bindings: &[&str]| {
         let facts = bindings
             .iter()
@@ -254,55 +255,61 @@ async fn a_human_answers_one_pending_and_nothing_else() {
         (
             "its pending is a yes",
             vec![wait("1"), allow()],
-            vec![yes("a")],
+            vec![yes("a", "1")],
             relying_on(&["a"]),
         ),
         (
             "or a no",
             vec![wait("1"), allow()],
-            vec![no("a")],
+            vec![no("a", "1")],
             deny("operator"),
         ),
         (
             "each its own",
             vec![wait("1"), wait("2")],
-            vec![yes("a")],
+            vec![yes("a", "1")],
             wait("2"),
         ),
         (
             "both",
             vec![wait("1"), wait("2")],
-            vec![yes("a"), yes("b")],
+            vec![yes("a", "1"), yes("b", "2")],
             relying_on(&["a", "b"]),
         ),
         (
             "one no is enough",
             vec![wait("1"), wait("2")],
-            vec![yes("a"), no("b")],
+            vec![yes("a", "1"), no("b", "2")],
             deny("operator"),
         ),
         (
             "another's is none of it",
             vec![wait("1")],
-            vec![yes("b"), no("c")],
+            vec![yes("b", "1"), no("c", "1")],
+            wait("1"),
+        ),
+        (
+            "and so is another reason",
+            vec![wait("1"), wait("2")],
+            vec![yes("a", "2"), no("b", "1")],
             wait("1"),
         ),
         (
             "a denial on fresh facts stands",
             vec![deny("fresh")],
-            vec![yes("a")],
+            vec![yes("a", "1")],
             deny("fresh"),
         ),
         (
             "nor is a no needed any more",
             vec![allow()],
-            vec![no("a")],
+            vec![no("a", "1")],
             allow(),
         ),
         (
             "a failure stays one",
             vec![wait("1"), Err(down())],
-            vec![yes("a"), yes("b")],
+            vec![yes("a", "1"), yes("b", "2")],
             Err(down()),
         ),
     ];

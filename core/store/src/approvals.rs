@@ -1,18 +1,25 @@
 //! Approvals: what a hook wants a person to look at before an enrollment or a certificate goes on.
 //!
-//! One approval answers one binding about one subject, once. It stands for a week from when it was asked for, answered or not; until
-//! it is used, its answer may be changed.
+//! One approval answers one question of one binding about one subject, once. It stands for a week from when it was asked for, answered
+//! or not; until it is used, its answer may be changed. Another question of that binding about that subject takes its place.
+
+mod answering;
+mod asking;
 
 use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction,
-    EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
-use crate::connect::take_turn;
+pub use answering::{AnswerOutcome, ApprovalAnswer};
+pub use asking::{AskOutcome, TooManyPending};
+pub(crate) use asking::{ask, supersede};
+
 use crate::entity::approval::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::word::word_enum;
@@ -24,12 +31,6 @@ pub const APPROVAL_STANDS: Duration = Duration::from_hours(7 * 24);
 /// How long an approval is kept after it has ended, for whoever asks why.
 const KEPT: Duration = Duration::from_hours(90 * 24);
 
-/// The most that wait at once: more than anybody reads.
-const MOST_PENDING: u64 = 1_000;
-
-/// The most that wait at once on behalf of one person, who could otherwise fill the inbox alone: a UDID is only what a device says.
-const MOST_PENDING_OF_A_PERSON: u64 = 16;
-
 word_enum! {
     /// Where an approval stands.
     pub enum ApprovalState in "approval" {
@@ -39,7 +40,8 @@ word_enum! {
         Approved = "approved",
         /// The answer is no.
         Denied = "denied",
-        /// Its week was over before it was answered, or before a yes was used; or its request was replaced by another.
+        /// Its week was over before it was answered, or before a yes was used; or another question took its
+        /// place, or another request.
         Expired = "expired",
     }
 }
@@ -79,6 +81,26 @@ pub struct NewApproval {
     pub message: String,
     /// The decision in which it asked.
     pub decision_id: String,
+    /// What there is to look at.
+    pub shown: Shown,
+}
+
+impl NewApproval {
+    /// Whether an answer to the one is an answer to the other: the binding wants the same looked at, for the same reason.
+    #[must_use]
+    pub fn is_same_question(&self, other: &Self) -> bool {
+        let same_reason = (&self.binding, &self.code) == (&other.binding, &other.code);
+        same_reason && self.shown.sha256 == other.shown.sha256
+    }
+}
+
+/// The facts of a question, as whoever answers sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// All of them. Null of an approval from before they were kept.
+    pub facts: Value,
+    /// SHA-256, hex, of those that the answer is bound to. Empty of an approval from before they were kept, which answers nothing.
+    pub sha256: String,
 }
 
 /// An approval on record.
@@ -104,81 +126,7 @@ pub struct Approval {
     pub used_at: Option<SystemTime>,
 }
 
-/// A person's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ApprovalAnswer<'a> {
-    /// Yes or no.
-    pub approved: bool,
-    /// Who says so.
-    pub by: &'a str,
-    /// A note, or the reason of a no.
-    pub note: Option<&'a str>,
-}
-
-/// What became of [`Store::ask_approvals`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskOutcome {
-    /// They wait, those that waited before among them.
-    Waiting,
-    /// Too many wait already; none was added.
-    TooMany(TooManyPending),
-}
-
-/// Why nothing more may wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TooManyPending {
-    /// In all.
-    #[error(
-        "{MOST_PENDING} approvals are pending, and no more may be: answer some (`lanyard approvals list`)"
-    )]
-    InAll,
-    /// On behalf of the person.
-    #[error(
-        "{MOST_PENDING_OF_A_PERSON} approvals are pending for this person, and no more may be: answer some (`lanyard approvals list`)"
-    )]
-    OfPerson,
-}
-
-/// What became of [`Store::answer_approval`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnswerOutcome {
-    /// It is answered.
-    Answered(Box<Approval>),
-    /// It was used, or has expired; nothing changed.
-    Over(Box<Approval>),
-    /// There is no such approval.
-    Unknown,
-}
-
 impl Store {
-    /// The same store, whose next use case uses these approvals up, in its own transaction: [`Store::issue`],
-    /// [`Store::identify_session`], [`Store::deny_transaction`].
-    #[must_use]
-    pub fn using(&self, approvals: Vec<Uuid>, now: SystemTime) -> Self {
-        let mut store = self.clone();
-        store.uses = Some((approvals, now));
-        store
-    }
-
-    /// Records what is to be looked at before an enrollment goes on, and writes the decision's record with it. A binding that has
-    /// asked about this subject and was not answered, or whose answer was not used, is not recorded again.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Damaged`], [`StoreError::Database`].
-    pub async fn ask_approvals(
-        &self,
-        subject: &ApprovalSubject,
-        asked: &[NewApproval],
-        now: SystemTime,
-    ) -> Result<AskOutcome, StoreError> {
-        let tx = self.begin().await?;
-        let outcome = ask(&tx, subject, asked, now).await?;
-        self.write_record(&tx).await?;
-        tx.commit().await?;
-        Ok(outcome)
-    }
-
     /// The approvals about a subject that stand: neither used nor expired, in the order in which they were asked for.
     ///
     /// # Errors
@@ -190,46 +138,6 @@ impl Store {
         now: SystemTime,
     ) -> Result<Vec<Approval>, StoreError> {
         standing(&self.reader, subject, now).await
-    }
-
-    /// Answers an approval, or changes an answer that was not used yet.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Damaged`], [`StoreError::Database`].
-    pub async fn answer_approval(
-        &self,
-        id: Uuid,
-        answer: ApprovalAnswer<'_>,
-        now: SystemTime,
-    ) -> Result<AnswerOutcome, StoreError> {
-        let tx = self.begin().await?;
-        let row = Entity::find_by_id(id.to_string()).lock_exclusive();
-        let Some(row) = row.one(&tx).await? else {
-            return Ok(AnswerOutcome::Unknown);
-        };
-        let known = Approval::try_from(row.clone())?;
-        let ended = known.state == ApprovalState::Expired || now >= known.expires_at;
-        if ended || known.used_at.is_some() {
-            return Ok(AnswerOutcome::Over(Box::new(known)));
-        }
-        let state = if answer.approved {
-            ApprovalState::Approved
-        } else {
-            ApprovalState::Denied
-        };
-        let row = Model {
-            state: state.as_str().to_owned(),
-            decided_at: Some(to_millis(now)),
-            decided_by: Some(answer.by.to_owned()),
-            note: answer.note.map(str::to_owned),
-            ..row
-        };
-        Entity::update(row.clone().into_active_model().reset_all())
-            .exec(&tx)
-            .await?;
-        tx.commit().await?;
-        Ok(AnswerOutcome::Answered(Box::new(row.try_into()?)))
     }
 
     /// Approvals, latest first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)): of one state or all.
@@ -292,71 +200,6 @@ impl Store {
         tx.commit().await?;
         Ok(expired + forgotten.rows_affected)
     }
-
-    /// Uses up what the use case was to use; whether all of it was there to be used.
-    pub(crate) async fn use_approvals(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
-        let Some((approvals, now)) = &self.uses else {
-            return Ok(true);
-        };
-        let ids = approvals.iter().map(Uuid::to_string);
-        let used = Entity::update_many()
-            .col_expr(Column::UsedAt, Expr::value(to_millis(*now)))
-            .filter(Column::Id.is_in(ids))
-            .filter(Column::State.is_in([
-                ApprovalState::Approved.as_str(),
-                ApprovalState::Denied.as_str(),
-            ]))
-            .filter(Column::UsedAt.is_null())
-            .filter(Column::ExpiresAt.gt(to_millis(*now)))
-            .exec(tx)
-            .await?;
-        Ok(used.rows_affected == approvals.len() as u64)
-    }
-}
-
-/// Records what is to be looked at, inside another use case's transaction.
-pub(crate) async fn ask(
-    tx: &DatabaseTransaction,
-    subject: &ApprovalSubject,
-    asked: &[NewApproval],
-    now: SystemTime,
-) -> Result<AskOutcome, StoreError> {
-    take_turn(tx, "approval", &[]).await?;
-    let standing = standing(tx, subject, now).await?;
-    let known = |new: &&NewApproval| standing.iter().all(|old| old.asked.binding != new.binding);
-    let new: Vec<&NewApproval> = asked.iter().filter(known).collect();
-    if new.is_empty() {
-        return Ok(AskOutcome::Waiting);
-    }
-    let pending = || {
-        Entity::find()
-            .filter(Column::State.eq(ApprovalState::Pending.as_str()))
-            .filter(Column::ExpiresAt.gt(to_millis(now)))
-    };
-    let of_person = pending()
-        .filter(Column::Directory.eq(&subject.directory))
-        .filter(Column::PersonId.eq(&subject.person_id));
-    let more = new.len() as u64;
-    if of_person.count(tx).await? + more > MOST_PENDING_OF_A_PERSON {
-        return Ok(AskOutcome::TooMany(TooManyPending::OfPerson));
-    }
-    if pending().count(tx).await? + more > MOST_PENDING {
-        return Ok(AskOutcome::TooMany(TooManyPending::InAll));
-    }
-    let rows = new.into_iter().map(|new| row(subject, new, now));
-    Entity::insert_many(rows.map(IntoActiveModel::into_active_model))
-        .exec_without_returning(tx)
-        .await?;
-    Ok(AskOutcome::Waiting)
-}
-
-/// Ends what waits for other requests of this transaction: another request has taken their place.
-pub(crate) async fn supersede(
-    tx: &DatabaseTransaction,
-    key: &TransactionKey,
-) -> Result<(), StoreError> {
-    expire(tx, of_transaction(key)).await?;
-    Ok(())
 }
 
 async fn expire(tx: &DatabaseTransaction, which: Condition) -> Result<u64, StoreError> {
@@ -406,40 +249,6 @@ fn of_transaction(key: &TransactionKey) -> Condition {
         .add(Column::SignerSpki.eq(&key.signer_spki))
 }
 
-fn row(subject: &ApprovalSubject, new: &NewApproval, now: SystemTime) -> Model {
-    let request = subject.request.as_ref();
-    let key = request.map(|request| request.transaction.clone());
-    let (endpoint, transaction_id, signer_spki) = match key {
-        Some(key) => (
-            Some(key.endpoint),
-            Some(key.transaction_id),
-            Some(key.signer_spki),
-        ),
-        None => (None, None, None),
-    };
-    Model {
-        id: new.id.to_string(),
-        binding: new.binding.clone(),
-        directory: subject.directory.clone(),
-        person_id: subject.person_id.clone(),
-        udid: subject.udid.clone(),
-        endpoint,
-        transaction_id,
-        signer_spki,
-        csr_sha256: request.map(|request| request.csr_sha256.clone()),
-        code: new.code.clone(),
-        message: new.message.clone(),
-        decision_id: new.decision_id.clone(),
-        state: ApprovalState::Pending.as_str().to_owned(),
-        created_at: to_millis(now),
-        expires_at: to_millis(now + APPROVAL_STANDS),
-        decided_at: None,
-        decided_by: None,
-        note: None,
-        used_at: None,
-    }
-}
-
 impl TryFrom<Model> for Approval {
     type Error = StoreError;
 
@@ -469,6 +278,10 @@ impl TryFrom<Model> for Approval {
                 code: row.code,
                 message: row.message,
                 decision_id: row.decision_id,
+                shown: Shown {
+                    facts: row.facts.unwrap_or_default(),
+                    sha256: row.facts_sha256.unwrap_or_default(),
+                },
             },
             subject: ApprovalSubject {
                 directory: row.directory,

@@ -34,7 +34,7 @@ pub struct Store {
     pub(crate) reader: DatabaseConnection,
     pub(crate) sealing: Arc<SealingKey>,
     /// What the next use case is to put into the event outbox.
-    pub(crate) note: Option<NewEvent>,
+    pub(crate) notes: Vec<NewEvent>,
     /// The decision that the next use case carries out.
     pub(crate) record: Option<DecisionRecord>,
     /// The approvals that the next use case uses up, and when.
@@ -119,7 +119,7 @@ impl Store {
             writer,
             reader,
             sealing: Arc::new(sealing),
-            note: None,
+            notes: Vec::new(),
             record: None,
             uses: None,
         }

@@ -39,13 +39,13 @@ pub struct DueEvent {
 }
 
 impl Store {
-    /// The same store, whose next use case puts this event into the outbox if it changes something, in its own transaction:
+    /// The same store, whose next use case puts this event, too, into the outbox if it changes something, in its own transaction:
     /// [`Store::issue`], [`Store::token_update`] (the first one), [`Store::check_out`], [`Store::settle`] (a final answer),
     /// [`Store::note_standing`] (a person is no longer active) and [`Store::take_tick`].
     #[must_use]
     pub fn noting(&self, event: NewEvent) -> Self {
         let mut store = self.clone();
-        store.note = Some(event);
+        store.notes.push(event);
         store
     }
 
@@ -126,28 +126,27 @@ impl Store {
         Ok(())
     }
 
-    /// Puts the event into the outbox that this store was told to note, if it was.
+    /// Puts the events into the outbox that this store was told to note.
     pub(crate) async fn note(
         &self,
         tx: &DatabaseTransaction,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let Some(event) = &self.note else {
-            return Ok(());
-        };
-        for binding in &event.bindings {
-            let row = Model {
-                id: event.id.to_string(),
-                binding: binding.clone(),
-                payload: event.payload.clone(),
-                created_at: to_millis(now),
-                due_at: Some(to_millis(now)),
-                attempts: 0,
-                last_error: None,
-            };
-            Entity::insert(row.into_active_model())
-                .exec_without_returning(tx)
-                .await?;
+        for event in &self.notes {
+            for binding in &event.bindings {
+                let row = Model {
+                    id: event.id.to_string(),
+                    binding: binding.clone(),
+                    payload: event.payload.clone(),
+                    created_at: to_millis(now),
+                    due_at: Some(to_millis(now)),
+                    attempts: 0,
+                    last_error: None,
+                };
+                Entity::insert(row.into_active_model())
+                    .exec_without_returning(tx)
+                    .await?;
+            }
         }
         Ok(())
     }

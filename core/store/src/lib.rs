@@ -44,7 +44,7 @@ mod word;
 
 pub use approvals::{
     APPROVAL_STANDS, AnswerOutcome, Approval, ApprovalAnswer, ApprovalState, ApprovalSubject,
-    AskOutcome, NewApproval, RequestKey, TooManyPending,
+    AskOutcome, NewApproval, RequestKey, Shown, TooManyPending,
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};

@@ -35,14 +35,34 @@ pub enum StandingNoted {
 }
 
 impl Store {
-    /// Persons with a device that has not checked out, whose directory was never asked about them, or is to be asked again by `now`; those
-    /// never asked about first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
+    /// The directories of persons with a device that has not checked out, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn directories_with_devices(&self) -> Result<Vec<String>, StoreError> {
+        use enrollment::{Column, Entity};
+        use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+        Ok(Entity::find()
+            .select_only()
+            .column(Column::Directory)
+            .distinct()
+            .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .order_by_asc(Column::Directory)
+            .into_tuple()
+            .all(&self.reader)
+            .await?)
+    }
+
+    /// Persons of a directory with a device that has not checked out, whom it was never asked about, or is to be asked about again by `now`;
+    /// those never asked about first, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)).
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
     pub async fn persons_due(
         &self,
+        directory: &str,
         now: SystemTime,
         limit: u64,
     ) -> Result<Vec<PersonKey>, StoreError> {
@@ -62,6 +82,7 @@ impl Store {
                     )
                     .add(Expr::col((Entity, Column::PersonId)).equals((Standing, Known::PersonId))),
             )
+            .and_where(Expr::col((Entity, Column::Directory)).eq(directory))
             .and_where(Expr::col((Entity, Column::State)).ne(EnrollmentState::CheckedOut.as_str()))
             .cond_where(
                 Condition::any()
@@ -77,7 +98,7 @@ impl Store {
             .await?)
     }
 
-    /// Ids of a person's enrollments that have not checked out, at most [`MAX_PAGE`](crate::MAX_PAGE).
+    /// Ids of a person's enrollments that have not checked out: all, for each is to be told of.
     ///
     /// # Errors
     ///
@@ -95,7 +116,6 @@ impl Store {
             .filter(Column::PersonId.eq(&person.person_id))
             .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
             .order_by_asc(Column::Id)
-            .limit(crate::MAX_PAGE)
             .into_tuple()
             .all(&self.reader)
             .await?)

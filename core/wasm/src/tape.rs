@@ -38,6 +38,31 @@ impl Taping {
             replaying,
         }
     }
+
+    /// Writes down what was answered, as far as a record keeps it.
+    fn write(
+        &mut self,
+        function: &str,
+        arguments: String,
+        answer: String,
+    ) -> Result<(), HookFailure> {
+        if self.recording == Recording::Full {
+            self.bytes = self.bytes.saturating_add(answer.len());
+            if self.bytes > MOST_BYTES {
+                return Err(HookFailure::HostCallLimit {
+                    what: "recorded-bytes".to_owned(),
+                    limit: MOST_BYTES as u64,
+                });
+            }
+        }
+        self.made.push(HostCall {
+            function: function.to_owned(),
+            arguments,
+            answer_sha256: sha256(answer.as_bytes()),
+            answer: (self.recording == Recording::Full).then_some(answer),
+        });
+        Ok(())
+    }
 }
 
 impl CallState {
@@ -64,22 +89,8 @@ impl CallState {
         let Some(tape) = &self.taping.replaying else {
             let answer = perform.await?;
             let written = serde_json::to_string(&answer)?;
-            if self.taping.recording == Recording::Full {
-                self.taping.bytes = self.taping.bytes.saturating_add(written.len());
-                if self.taping.bytes > MOST_BYTES {
-                    return Err(wasmtime::Error::new(HookFailure::HostCallLimit {
-                        what: "recorded-bytes".to_owned(),
-                        limit: MOST_BYTES as u64,
-                    }));
-                }
-            }
-            self.taping.made.push(HostCall {
-                function: function.to_owned(),
-                arguments,
-                answer_sha256: sha256(written.as_bytes()),
-                answer: (self.taping.recording == Recording::Full).then_some(written),
-            });
-            return Ok(answer);
+            let kept = self.taping.write(function, arguments, written);
+            return kept.map(|()| answer).map_err(wasmtime::Error::new);
         };
         let recorded = tape.play(function, &arguments).ok_or_else(undetermined)?;
         let answer = recorded.answer.as_deref().ok_or_else(undetermined)?;
@@ -97,4 +108,30 @@ impl CallState {
 /// As records write it: 64 lower-case hex digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_keeps_eight_mebibytes_of_answers_and_any_number_of_digests() {
+        let write = |taping: &mut Taping, bytes: usize| {
+            taping.write("http.send", sha256(b"arguments"), "a".repeat(bytes))
+        };
+        let mut full = Taping::new(Recording::Full, None);
+        for _ in 0..8 {
+            assert_eq!(write(&mut full, 1 << 20), Ok(()));
+        }
+        let what = "recorded-bytes".to_owned();
+        let limit = 8 << 20;
+        let over = Err(HookFailure::HostCallLimit { what, limit });
+        assert_eq!(write(&mut full, 1), over);
+        assert_eq!(full.made.len(), 8);
+        let mut digests = Taping::new(Recording::Digest, None);
+        for _ in 0..9 {
+            assert_eq!(write(&mut digests, 1 << 20), Ok(()));
+        }
+        assert!(digests.made.iter().all(|call| call.answer.is_none()));
+    }
 }

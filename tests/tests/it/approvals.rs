@@ -109,3 +109,25 @@ async fn a_denial_is_the_operators_word_and_stays() {
     site.lanyard(&["approvals", "approve", &id]).unwrap();
     identify(&site, &device).await.unwrap();
 }
+
+#[tokio::test]
+async fn an_answer_is_for_the_device_that_the_operator_saw() {
+    let site = running();
+    let mut device = tablet(&site);
+    identify(&site, &device).await.unwrap_err();
+    let first = waiting(&site)[0]["id"].as_str().unwrap().to_owned();
+    let shown = site.lanyard(&["approvals", "show", &first]).unwrap();
+    let serial = format!("device.serial {}", device.model.facts.serial_number);
+    assert!(shown.contains(&serial), "{shown}");
+    site.lanyard(&["approvals", "approve", &first]).unwrap();
+    device.model.facts.serial_number = "ANOTHER0SERIAL".to_owned();
+    identify(&site, &device).await.unwrap_err();
+    let waits = waiting(&site);
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    assert_eq!(waits[0]["facts"]["device"]["serial"], "ANOTHER0SERIAL");
+    let over = site.lanyard_json(&["approvals", "show", &first]).unwrap();
+    assert_eq!(over["state"], "expired");
+    let second = waits[0]["id"].as_str().unwrap();
+    site.lanyard(&["approvals", "approve", second]).unwrap();
+    identify(&site, &device).await.unwrap();
+}

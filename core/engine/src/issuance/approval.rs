@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Decision, Stopped, Transaction};
 use crate::{
     Engine, Refusal,
-    approvals::{self, Inbox},
+    approvals::Inbox,
     decision,
     enrollment::{device_of_session, person_of},
     records::Asked,
@@ -28,18 +28,16 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) async fn ask_ra_approval(
+    pub(super) fn ra_question(
         &self,
-        authenticated: Authenticated,
-        transaction: &Transaction,
-        inbox: &Inbox,
-        now: SystemTime,
-    ) -> Result<Decision, Stopped> {
-        let Transaction {
+        authenticated: &Authenticated,
+        Transaction {
             binding, session, ..
-        } = transaction;
+        }: &Transaction,
+        now: SystemTime,
+    ) -> Result<RaQuestion, Refusal> {
         let request = authenticated.request();
-        let question = RaQuestion {
+        Ok(RaQuestion {
             decision: decision::new(now),
             endpoint: self.setup().scep.name().to_owned(),
             transaction: request
@@ -59,7 +57,20 @@ impl Engine {
             session: Some(session.id.to_string()),
             device: device_of_session(session)?,
             person: Some(person_of(session)?),
-        };
+        })
+    }
+
+    pub(super) async fn ask_ra_approval(
+        &self,
+        question: RaQuestion,
+        authenticated: Authenticated,
+        transaction: &Transaction,
+        inbox: &Inbox,
+        now: SystemTime,
+    ) -> Result<Decision, Stopped> {
+        let Transaction {
+            binding, session, ..
+        } = transaction;
         let hooks = self.hooks();
         let asked = Asked::new(
             &hooks,
@@ -69,8 +80,7 @@ impl Engine {
             Some(session.id.to_string()),
             now,
         );
-        let answers = inbox.answers();
-        let answer = hooks.ra.answered(answers.clone()).decide(question).await;
+        let answer = hooks.ra.answered(inbox.answers()).decide(question).await;
         let asked_in = asked.id().to_owned();
         let record = self.record(asked, &answer);
         let request = authenticated.request().csr();
@@ -96,16 +106,10 @@ impl Engine {
                 self.deny(transaction, &reason, used, record, now).await
             }
             RaVerdict::Pending(reason) => {
-                let wanted =
-                    approvals::asked_for(
-                        &decided.opinions,
-                        &answers,
-                        &asked_in,
-                        |said| match said {
-                            RaVerdict::Pending(reason) => Some(reason),
-                            RaVerdict::Approve(_) | RaVerdict::Deny(_) => None,
-                        },
-                    );
+                let wanted = inbox.asked_for(&decided.opinions, &asked_in, |said| match said {
+                    RaVerdict::Pending(reason) => Some(reason),
+                    RaVerdict::Approve(_) | RaVerdict::Deny(_) => None,
+                });
                 let reason = format!("ra-approval: {}", reason.code);
                 self.defer(transaction, request, reason, &wanted, record, now)
                     .await
@@ -263,10 +267,7 @@ fn csr_facts(csr: &CertificationRequest) -> CsrFacts {
         } else {
             KeyType::Ec
         },
-        key_bits: key
-            .rsa_bits()
-            .and_then(|bits| u32::try_from(bits).ok())
-            .unwrap_or_default(),
+        key_bits: u32::try_from(key.size()).unwrap_or_default(),
         spki_sha256: hex::encode(key.fingerprint()),
         requested_san: csr
             .alternative_names()

@@ -47,7 +47,7 @@ impl Strength {
         let smallest = if self == Self::Factory { 1024 } else { 2048 };
         let size = match key.kind {
             Kind::Rsa { bits, .. } => (smallest..=8192).contains(&bits),
-            Kind::Ec | Kind::Other => true,
+            Kind::Ec { .. } | Kind::Other => true,
         };
         size && (digest != Digest::Sha1 || self != Self::Modern)
     }
@@ -67,7 +67,9 @@ enum Kind {
         modulus: Vec<u8>,
         exponent: Vec<u8>,
     },
-    Ec,
+    Ec {
+        bits: usize,
+    },
     Other,
 }
 
@@ -80,7 +82,9 @@ impl PublicKey {
         fields.end()?;
         let kind = match algorithm.kind {
             oid::RSA_ENCRYPTION => rsa_numbers(key)?,
-            oid::EC_PUBLIC_KEY if is_known_curve(algorithm.parameters) => Kind::Ec,
+            oid::EC_PUBLIC_KEY => {
+                curve_bits(algorithm.parameters).map_or(Kind::Other, |bits| Kind::Ec { bits })
+            }
             _ => Kind::Other,
         };
         Ok(Self {
@@ -116,12 +120,21 @@ impl PublicKey {
         self.kind != Kind::Other
     }
 
+    /// The key's size: of the modulus, or of the curve. 0 if the key is of a type unknown here.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self.kind {
+            Kind::Rsa { bits, .. } | Kind::Ec { bits } => bits,
+            Kind::Other => 0,
+        }
+    }
+
     /// The modulus' size, if this is an RSA key.
     #[must_use]
     pub fn rsa_bits(&self) -> Option<usize> {
         match self.kind {
             Kind::Rsa { bits, .. } => Some(bits),
-            Kind::Ec | Kind::Other => None,
+            Kind::Ec { .. } | Kind::Other => None,
         }
     }
 
@@ -163,7 +176,7 @@ impl PublicKey {
     ) -> Result<(), SignatureError> {
         let (bare, combined) = match self.kind {
             Kind::Rsa { .. } => (oid::RSA_ENCRYPTION, Digest::of_rsa_signature(algorithm)),
-            Kind::Ec => (oid::EC_PUBLIC_KEY, Digest::of_ecdsa_signature(algorithm)),
+            Kind::Ec { .. } => (oid::EC_PUBLIC_KEY, Digest::of_ecdsa_signature(algorithm)),
             Kind::Other => return Err(SignatureError::Algorithm),
         };
         let digest = match (combined, digest) {
@@ -186,7 +199,7 @@ impl PublicKey {
                     .and_then(PKey::from_rsa)
                     .map_err(|_| SignatureError::Algorithm)
             }
-            Kind::Ec => {
+            Kind::Ec { .. } => {
                 PKey::public_key_from_der(&self.spki).map_err(|_| SignatureError::Algorithm)
             }
             Kind::Other => Err(SignatureError::Algorithm),
@@ -213,10 +226,13 @@ impl PublicKey {
 
 /// Curves given by their parameters instead of a name are not known: checking whether they are curves costs what the
 /// sender likes.
-fn is_known_curve(parameters: Option<asn1::Element<'_>>) -> bool {
-    parameters
-        .and_then(|parameters| parameters.oid().ok())
-        .is_some_and(|curve| [oid::P256, oid::P384, oid::P521].contains(&curve))
+fn curve_bits(parameters: Option<asn1::Element<'_>>) -> Option<usize> {
+    match parameters?.oid().ok()? {
+        oid::P256 => Some(256),
+        oid::P384 => Some(384),
+        oid::P521 => Some(521),
+        _ => None,
+    }
 }
 
 /// The modulus and exponent of an RSAPublicKey. Numbers that would make a check an
@@ -252,7 +268,7 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Rsa { bits, .. } => write!(f, "PublicKey(RSA {bits})"),
-            Kind::Ec => write!(f, "PublicKey(EC)"),
+            Kind::Ec { .. } => write!(f, "PublicKey(EC)"),
             Kind::Other => write!(f, "PublicKey(unsupported)"),
         }
     }

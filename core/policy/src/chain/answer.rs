@@ -16,9 +16,9 @@ pub enum Answer {
     Denied(Reason),
 }
 
-/// Answers by the name of the binding that asked to wait. They answer its pending and nothing else: whatever it, or another binding,
-/// says on fresh facts besides that stands.
-pub type Answers = BTreeMap<String, Answer>;
+/// Answers by the name of the binding that asked to wait, and the code of its reason. They answer that pending and nothing else: whatever
+/// it, or another binding, says on fresh facts besides that stands, and so does a pending for another reason.
+pub type Answers = BTreeMap<(String, String), Answer>;
 
 /// What a pending verdict comes to.
 pub(super) enum Settled {
@@ -31,7 +31,7 @@ pub(super) enum Settled {
 }
 
 pub(super) fn settle(answers: &Answers, binding: &str, reason: Reason) -> Settled {
-    match answers.get(binding) {
+    match answers.get(&(binding.to_owned(), reason.code.clone())) {
         Some(Answer::Approved { approval }) => {
             let fact = (format!("approval/{binding}"), approval.clone().into());
             Settled::Yes(Facts::from([fact]))

@@ -175,6 +175,9 @@ pub(super) fn approval(approval: &Value) -> String {
         ));
     }
     lines.push(format!("  decision     {}", text(&approval["decision"])));
+    let mut facts = Vec::new();
+    name_facts("", &approval["facts"], &mut facts);
+    lines.extend(facts.iter().map(|fact| format!("  looked at    {fact}")));
     if approval["decided_by"].is_string() {
         lines.push(format!(
             "  answered     {} by {}: {}",
@@ -185,6 +188,25 @@ pub(super) fn approval(approval: &Value) -> String {
         lines.push(format!("  used         {}", ago(&approval["used_at"])));
     }
     lines.join("\n")
+}
+
+/// Each fact that there is, after the names that lead to it.
+fn name_facts(name: &str, fact: &Value, named: &mut Vec<String>) {
+    match fact {
+        Value::Object(inner) => {
+            for (further, fact) in inner {
+                let further = text(&further.as_str().into());
+                let dot = if name.is_empty() { "" } else { "." };
+                name_facts(&format!("{name}{dot}{further}"), fact, named);
+            }
+        }
+        Value::Array(several) => {
+            let several: Vec<String> = several.iter().map(text).collect();
+            named.push(format!("{name} {}", several.join(", ")));
+        }
+        Value::Null => {}
+        one => named.push(format!("{name} {}", text(one))),
+    }
 }
 
 /// What was queued, and what its sender would want to know of it.

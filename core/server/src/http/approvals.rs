@@ -103,6 +103,7 @@ fn approval_json(approval: &Approval) -> Value {
         "endpoint": request.map(|request| &request.transaction.endpoint),
         "transaction": request.map(|request| &request.transaction.transaction_id),
         "decision": asked.decision_id,
+        "facts": asked.shown.facts,
         "created_at": seconds(approval.created_at),
         "expires_at": seconds(approval.expires_at),
         "decided_at": approval.decided_at.map(seconds),

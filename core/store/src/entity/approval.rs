@@ -25,6 +25,8 @@ pub(crate) struct Model {
     pub(crate) decided_by: Option<String>,
     pub(crate) note: Option<String>,
     pub(crate) used_at: Option<i64>,
+    pub(crate) facts: Option<Json>,
+    pub(crate) facts_sha256: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

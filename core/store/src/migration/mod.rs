@@ -7,6 +7,7 @@ mod m0004_tape;
 mod m0005_plugin_signature;
 mod m0006_person_standing;
 mod m0007_command_decision;
+mod m0008_approval_facts;
 mod m0009_lease;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_plugin_signature::Migration),
             Box::new(m0006_person_standing::Migration),
             Box::new(m0007_command_decision::Migration),
+            Box::new(m0008_approval_facts::Migration),
             Box::new(m0009_lease::Migration),
         ]
     }

@@ -3,7 +3,7 @@
 use lanyard_store::{
     APPROVAL_STANDS, AnswerOutcome, Approval, ApprovalAnswer, ApprovalState, ApprovalSubject,
     AskOutcome, DeferOutcome, Deferral, Identification, IdentifyOutcome, IssueOutcome, NewApproval,
-    RequestKey, Session, Standing, Store, TooManyPending, TransactionState,
+    RequestKey, Session, Shown, Standing, Store, TooManyPending, TransactionState,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -41,12 +41,20 @@ fn certificate_of(n: u32, csr: &str) -> ApprovalSubject {
 }
 
 fn asks(binding: &str) -> NewApproval {
+    asks_about(binding, "look", "this")
+}
+
+fn asks_about(binding: &str, code: &str, what: &str) -> NewApproval {
     NewApproval {
         id: Uuid::new_v4(),
         binding: binding.into(),
-        code: "look".into(),
+        code: code.into(),
         message: "Somebody looks at it.".into(),
         decision_id: "decision-1".into(),
+        shown: Shown {
+            facts: json!({ "what": what }),
+            sha256: what.into(),
+        },
     }
 }
 
@@ -155,6 +163,84 @@ async fn nobody_fills_the_inbox() {
         .ask_approvals(&enrollment("person-0"), &[asks("b")], at(week))
         .await;
     assert_eq!(outcome.unwrap(), AskOutcome::Waiting, "a week later");
+}
+
+#[tokio::test]
+async fn another_question_takes_the_place_of_the_one_before() {
+    let store = new_database().await;
+    let subject = enrollment("amina");
+    let mut before = asks("b");
+    store
+        .ask_approvals(&subject, std::slice::from_ref(&before), at(0))
+        .await
+        .unwrap();
+    for (code, what, approved) in [
+        ("look", "that", false),
+        ("look closer", "that", true),
+        ("look", "this", false),
+    ] {
+        if approved {
+            answer(&store, before.id, YES, 1).await;
+        }
+        let other = asks_about("b", code, what);
+        for _ in 0..2 {
+            let asked = [other.clone(), asks("beside")];
+            let outcome = store.ask_approvals(&subject, &asked, at(1)).await;
+            assert_eq!(outcome.unwrap(), AskOutcome::Waiting);
+        }
+        let standing = standing(&store, &subject, 2).await;
+        let of_b = standing.iter().filter(|each| each.asked.binding == "b");
+        let asked: Vec<_> = of_b.map(|each| each.asked.clone()).collect();
+        assert_eq!(asked, [other.clone()]);
+        let over = store.answer_approval(before.id, YES, at(2)).await.unwrap();
+        assert!(
+            matches!(&over, AnswerOutcome::Over(old) if old.state == ApprovalState::Expired),
+            "{over:?}"
+        );
+        before = other;
+    }
+    assert_eq!(standing(&store, &subject, 2).await.len(), 2);
+    // A no is somebody's word, and is there when its question comes back.
+    answer(&store, before.id, NO, 3).await;
+    let other = [asks_about("b", "look", "that")];
+    store.ask_approvals(&subject, &other, at(4)).await.unwrap();
+    let no = store.find_approval(before.id).await.unwrap().unwrap();
+    assert_eq!(no.state, ApprovalState::Denied);
+    store
+        .ask_approvals(&subject, &[before], at(5))
+        .await
+        .unwrap();
+    assert_eq!(standing(&store, &subject, 5).await.len(), 3);
+}
+
+#[tokio::test]
+async fn whoever_has_all_their_places_may_replace_and_not_add() {
+    let store = new_database().await;
+    let of_device = |n: u32| ApprovalSubject {
+        udid: format!("device-{n}"),
+        ..enrollment("amina")
+    };
+    for n in 0..16 {
+        store
+            .ask_approvals(&of_device(n), &[asks("b")], at(0))
+            .await
+            .unwrap();
+    }
+    let other = [asks_about("b", "look", "that")];
+    let replaced = store.ask_approvals(&of_device(3), &other, at(1)).await;
+    assert_eq!(replaced.unwrap(), AskOutcome::Waiting);
+    let added = store.ask_approvals(&of_device(16), &other, at(1)).await;
+    let too_many = AskOutcome::TooMany(TooManyPending::OfPerson);
+    assert_eq!(added.unwrap(), too_many);
+    // What was answered had no place any more, and its successor finds none.
+    let answered = standing(&store, &of_device(4), 1).await;
+    answer(&store, answered[0].asked.id, YES, 2).await;
+    let filled = store.ask_approvals(&of_device(16), &other, at(2)).await;
+    assert_eq!(filled.unwrap(), AskOutcome::Waiting);
+    let refused = store.ask_approvals(&of_device(4), &other, at(3)).await;
+    assert_eq!(refused.unwrap(), too_many);
+    let untouched = standing(&store, &of_device(4), 3).await;
+    assert_eq!(untouched[0].state, ApprovalState::Approved);
 }
 
 #[tokio::test]

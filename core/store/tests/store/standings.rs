@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use lanyard_store::{NewEvent, PersonKey, Scheduled, StandingNoted, Store};
 use serde_json::json;
 use uuid::Uuid;
@@ -19,25 +21,36 @@ fn noting(store: &Store, n: u128) -> Store {
     })
 }
 
+async fn due(store: &Store, now: SystemTime) -> Vec<PersonKey> {
+    let elsewhere = store.persons_due("elsewhere", now, 10).await;
+    assert_eq!(elsewhere.unwrap(), []);
+    let due = store.persons_due("local-users", now, 10).await;
+    due.unwrap()
+}
+
 #[tokio::test]
 async fn persons_with_devices_are_due_until_they_were_asked_about() {
     let store = new_database().await;
-    assert!(store.persons_due(at(0), 10).await.unwrap().is_empty());
+    assert!(due(&store, at(0)).await.is_empty());
+    let directories = store.directories_with_devices().await;
+    assert!(directories.unwrap().is_empty());
     enroll(&store, UDID, 1).await;
     enroll(&store, "00008110-0000000000000002", 2).await;
-    assert_eq!(store.persons_due(at(3), 10).await.unwrap(), [amina()]);
+    let directories = store.directories_with_devices().await;
+    assert_eq!(directories.unwrap(), ["local-users"]);
+    assert_eq!(due(&store, at(3)).await, [amina()]);
     let noted = store.note_standing(&amina(), true, at(100), at(3)).await;
     assert_eq!(noted.unwrap(), StandingNoted::Same);
-    assert!(store.persons_due(at(99), 10).await.unwrap().is_empty());
-    assert_eq!(store.persons_due(at(100), 10).await.unwrap(), [amina()]);
+    assert!(due(&store, at(99)).await.is_empty());
+    assert_eq!(due(&store, at(100)).await, [amina()]);
     store.defer_standing(&amina(), at(200)).await.unwrap();
-    assert!(store.persons_due(at(199), 10).await.unwrap().is_empty());
+    assert!(due(&store, at(199)).await.is_empty());
     let ids = store.enrollments_of_person(&amina()).await.unwrap();
     assert_eq!(ids.len(), 2);
     for id in ids {
         store.check_out(&id, None, at(4)).await.unwrap();
     }
-    assert!(store.persons_due(at(300), 10).await.unwrap().is_empty());
+    assert!(due(&store, at(300)).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -69,6 +82,21 @@ async fn of_sixteen_who_find_a_person_disabled_one_tells() {
     database.defer_standing(&amina(), at(200)).await.unwrap();
     let noted = database.note_standing(&amina(), true, at(300), at(4)).await;
     assert_eq!(noted.unwrap(), StandingNoted::Enabled);
+}
+
+#[tokio::test]
+async fn what_takes_several_events_to_tell_is_told_in_one_transaction() {
+    let database = new_database().await;
+    enroll(&database, UDID, 1).await;
+    let store = noting(&noting(&database, 1), 2);
+    for _ in 0..2 {
+        let noted = store.note_standing(&amina(), false, at(100), at(3)).await;
+        noted.unwrap();
+        let due = database.due_events("audit", at(3), 100).await.unwrap();
+        let mut ids: Vec<_> = due.iter().map(|due| due.id.as_u128()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

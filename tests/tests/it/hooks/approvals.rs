@@ -7,7 +7,7 @@ use lanyard_policy::{
     Allowance, Attestation, Binding, EnrollmentApproval, EnrollmentChain, EnrollmentQuestion,
     EnrollmentVerdict, HookFailure, Reason, Value,
 };
-use lanyard_store::{Session, SessionState};
+use lanyard_store::{ApprovalState, Session, SessionState};
 
 use super::{
     script::{Script, out_of_reach},
@@ -32,8 +32,12 @@ fn deny() -> Answer {
 }
 
 fn pending() -> Answer {
+    pending_for("wait")
+}
+
+fn pending_for(code: &str) -> Answer {
     Ok(EnrollmentVerdict::Pending(Reason::new(
-        "wait",
+        code,
         "Somebody looks at it.",
     )))
 }
@@ -179,5 +183,59 @@ async fn a_persons_answer_decides_the_next_attempt() {
             );
             assert_eq!(session(&workshop).await.state, SessionState::Refused);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_yes_is_for_the_device_that_was_looked_at() {
+    let (workshop, _) = workshop(&[pending()]).await;
+    let mut newcomer = workshop.newcomer().await;
+    workshop.identify(&newcomer.message).await.unwrap_err();
+    let first = workshop.approvals().await.remove(0);
+    let shown = &first.asked.shown.facts["device"];
+    let facts = &newcomer.device.model.facts;
+    assert_eq!(shown["serial"], *facts.serial_number);
+    assert_eq!(shown["build"], *facts.build_version);
+    workshop.answer(&first, true).await;
+
+    newcomer.device.model.facts.serial_number = "ANOTHER0SERIAL".to_owned();
+    for _ in 0..2 {
+        let message = workshop.message_of(&newcomer.device).await;
+        let refusal = workshop.identify(&message).await.unwrap_err();
+        assert_eq!(refusal.kind(), RefusalKind::Forbidden, "{refusal}");
+    }
+    let waiting = workshop.approvals().await;
+    assert_eq!(waiting.len(), 1, "asked again, once");
+    assert_eq!(
+        waiting[0].asked.shown.facts["device"]["serial"],
+        "ANOTHER0SERIAL"
+    );
+    let id = first.asked.id.to_string();
+    let replaced = workshop.engine.approval(&id).await.unwrap();
+    assert_eq!(replaced.state, ApprovalState::Expired);
+
+    // An update is no other device.
+    workshop.answer(&waiting[0], true).await;
+    newcomer.device.model.facts.build_version = "99Z999".to_owned();
+    let message = workshop.message_of(&newcomer.device).await;
+    workshop.identify(&message).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_is_for_the_reason_that_was_given() {
+    for approved in [true, false] {
+        let (workshop, scripts) = workshop(&[pending()]).await;
+        let newcomer = workshop.newcomer().await;
+        workshop.identify(&newcomer.message).await.unwrap_err();
+        let first = workshop.approvals().await.remove(0);
+        workshop.answer(&first, approved).await;
+        scripts[0].say(pending_for("reported-stolen"));
+        let refusal = workshop.identify(&newcomer.message).await.unwrap_err();
+        assert!(refusal.to_string().contains("waits"), "{refusal}");
+        let waiting = workshop.approvals().await;
+        assert_eq!(waiting.len(), 1);
+        assert_eq!(waiting[0].asked.code, "reported-stolen");
+        workshop.answer(&waiting[0], true).await;
+        workshop.identify(&newcomer.message).await.unwrap();
     }
 }

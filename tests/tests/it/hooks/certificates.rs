@@ -242,6 +242,28 @@ async fn a_no_is_a_failure_and_the_rest_of_the_chain_is_asked_anew() {
 }
 
 #[tokio::test]
+async fn a_certificates_answer_is_for_the_reason_that_was_given() {
+    let desk = Desk::open(&[pending()]).await;
+    let (authorities, key) = (desk.workshop.authorities(), key());
+    let request = request(&authorities, &key, &desk.payload);
+    assert!(matches!(desk.workshop.ask(&request).await, Answer::Pending));
+    let waiting = desk.workshop.approvals().await;
+    assert_eq!(waiting[0].asked.shown.facts["csr"]["key_bits"], 2048);
+    assert_eq!(waiting[0].asked.shown.facts["person"]["id"], USER);
+    desk.workshop.answer(&waiting[0], true).await;
+    let other = Reason::new("other", "Something else turned up.");
+    desk.scripts[0].say(Ok(RaVerdict::Pending(other)));
+    for _ in 0..2 {
+        assert!(matches!(desk.workshop.ask(&request).await, Answer::Pending));
+    }
+    let waiting = desk.workshop.approvals().await;
+    assert_eq!(waiting.len(), 1, "asked again, once");
+    assert_eq!(waiting[0].asked.code, "other");
+    desk.workshop.answer(&waiting[0], true).await;
+    issued(desk.workshop.ask(&request).await);
+}
+
+#[tokio::test]
 async fn nobody_polls_for_what_they_did_not_ask() {
     let desk = Desk::open(&[pending()]).await;
     let (authorities, key, other) = (desk.workshop.authorities(), key(), self::key());

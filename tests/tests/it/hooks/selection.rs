@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use lanyard_engine::{Ceilings, Engine, Hooks};
 use lanyard_mdm::connect::Status;
 use lanyard_policy::{
-    Binding, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
+    Binding, Called, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
     ResultStatus, SelectionChain, SelectionQuestion, SelectionVerdict,
 };
-use lanyard_store::{CommandState, PushOutcome};
+use lanyard_store::{CommandState, DecisionFilter, PushOutcome};
 use plist::{Dictionary, Value};
 
 use super::{
@@ -311,4 +311,36 @@ async fn the_first_selection_that_does_not_abstain_decides() {
         assert_eq!(device.idle().await.is_some(), delivers, "{answers:?}");
         assert_eq!(!scripts[1].asked().is_empty(), second_asked, "{answers:?}");
     }
+}
+
+/// As a plugin that was called and failed.
+struct Failing;
+
+#[async_trait]
+impl CommandSelection for Failing {
+    async fn select(&self, question: SelectionQuestion) -> Result<SelectionVerdict, HookFailure> {
+        question.decision.meter.note(Called::default());
+        out_of_reach()
+    }
+}
+
+#[tokio::test]
+async fn a_device_cannot_fill_the_disk_with_selections_that_change_nothing() {
+    let failing: Arc<dyn CommandSelection> = Arc::new(Failing);
+    let hooks = Hooks {
+        selection: SelectionChain::new(vec![Binding::new("failing", failing)]),
+        ..Hooks::default()
+    };
+    let workshop = Workshop::open(hooks, Vec::new()).await;
+    let device = workshop.enroll().await;
+    // 500 an hour: one comes back in seven seconds.
+    for _ in 0..600 {
+        assert_eq!(device.idle().await, None);
+    }
+    let filter = DecisionFilter {
+        hook: Some(HookPoint::CommandSelection.as_str()),
+        ..DecisionFilter::default()
+    };
+    let kept = workshop.engine.decisions(filter, 1_000).await.unwrap();
+    assert!((500..600).contains(&kept.len()), "{}", kept.len());
 }

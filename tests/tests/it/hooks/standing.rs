@@ -3,18 +3,20 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
 use lanyard_engine::{Clock, Hooks, RefusalKind};
 use lanyard_policy::{
     Allowance, Binding, Directory, EnrollmentApproval, EnrollmentChain, EnrollmentQuestion,
-    EnrollmentVerdict, Event, EventSink, HookFailure, IssuedCommand, Lookup, Occurrence,
-    RaApproval, RaChain, RaQuestion, RaVerdict, Reason, Standing,
+    EnrollmentVerdict, Event, EventSink, HookFailure, IssuedCommand, Lookup, Occurrence, Person,
+    RaApproval, RaChain, RaQuestion, RaVerdict, Reason, ResumeSignIn, SignIn, Standing, Step,
 };
 use lanyard_scep::client::Answer;
+use tokio::sync::Notify;
 
 use super::{
     script::{Script, known, out_of_reach},
@@ -217,4 +219,81 @@ async fn the_terms_of_an_enrollment_are_facts_of_later_questions() {
     let (device, person) = enrolled.unwrap();
     assert_eq!(device.further, high.into());
     assert_eq!(person.attributes["groups"], ["staff"]);
+}
+
+/// A directory that has everybody while it is open, and that may stop answering.
+struct Annex {
+    name: &'static str,
+    open: AtomicBool,
+    silent: AtomicBool,
+    asked: Notify,
+}
+
+impl Annex {
+    fn new(name: &'static str) -> Arc<Annex> {
+        Arc::new(Annex {
+            name,
+            open: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            asked: Notify::new(),
+        })
+    }
+
+    fn person(&self, id: String) -> Person {
+        Person {
+            directory: self.name.to_owned(),
+            ..known(id)
+        }
+    }
+}
+
+#[async_trait]
+impl Directory for Annex {
+    async fn begin(&self, sign_in: SignIn) -> Result<Step, HookFailure> {
+        if self.open.load(Ordering::Relaxed) {
+            Ok(Step::Authenticated(self.person(sign_in.user_name)))
+        } else {
+            Ok(Step::Abstain)
+        }
+    }
+
+    async fn resume(&self, _: ResumeSignIn) -> Result<Step, HookFailure> {
+        out_of_reach()
+    }
+
+    async fn lookup(&self, lookup: Lookup) -> Result<Standing, HookFailure> {
+        self.asked.notify_waiters();
+        if self.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        Ok(Standing::Active(self.person(lookup.person.id)))
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_does_not_answer_does_not_hold_up_the_others() {
+    let annexes = ["a-silent", "b-answering"].map(Annex::new);
+    let bound = annexes.each_ref().map(|annex| {
+        let hook: Arc<dyn Directory> = Arc::clone(annex) as _;
+        Binding::new(annex.name, hook)
+    });
+    let ahead = Arc::new(AtomicU64::new(0));
+    let seconds = Arc::clone(&ahead);
+    let clock = Clock::new(move || {
+        SystemTime::now() + Duration::from_secs(seconds.load(Ordering::Relaxed))
+    });
+    let workshop = Workshop::open_at(Hooks::default(), bound.into(), clock).await;
+    for annex in &annexes {
+        annex.open.store(true, Ordering::Relaxed);
+        workshop.enroll().await;
+        annex.open.store(false, Ordering::Relaxed);
+    }
+    let [silent, answering] = annexes;
+    silent.silent.store(true, Ordering::Relaxed);
+    ahead.fetch_add(25 * 3600, Ordering::Relaxed);
+    tokio::select! {
+        biased;
+        () = answering.asked.notified() => {}
+        _ = workshop.engine.look_up_persons() => panic!("it ended with a question open"),
+    }
 }

@@ -145,10 +145,15 @@ impl Workshop {
         let identity = factory().issue(SystemTime::now()).unwrap();
         let client = Client::new(Vec::new()).unwrap();
         let device = Device::new(rand::random(), identity, client);
+        let message = self.message_of(&device).await;
+        Newcomer { device, message }
+    }
+
+    /// A message of phase 2 after a sign-in of its own.
+    pub(super) async fn message_of(&self, device: &Device) -> Vec<u8> {
         let service = self.sign_in().await.unwrap();
         let attributes = device.attributes(&service.attributes, service.challenge);
-        let message = device.phase_2_message(&attributes).unwrap();
-        Newcomer { device, message }
+        device.phase_2_message(&attributes).unwrap()
     }
 
     /// Phase 2: where the interim certificate is.
