@@ -191,7 +191,7 @@ async fn another_question_takes_the_place_of_the_one_before() {
         let standing = standing(&store, &subject, 2).await;
         let of_b = standing.iter().filter(|each| each.asked.binding == "b");
         let asked: Vec<_> = of_b.map(|each| each.asked.clone()).collect();
-        assert_eq!(asked, [other.clone()]);
+        assert_eq!(asked, std::slice::from_ref(&other));
         let over = store.answer_approval(before.id, YES, at(2)).await.unwrap();
         assert!(
             matches!(&over, AnswerOutcome::Over(old) if old.state == ApprovalState::Expired),

@@ -2,7 +2,7 @@ use lanyard_store::{DecisionFilter, DecisionRecord, StoreError};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
-use crate::database::{at, new_database, url};
+use crate::database::{at, new_database, new_sqlite_database};
 use crate::durability::{bytes_on_disk, contains};
 
 /// A sign-in that sends somebody away, and leaves a state.
@@ -26,7 +26,7 @@ fn record(id: &str) -> DecisionRecord {
 
 #[tokio::test]
 async fn what_was_asked_and_said_is_not_on_the_disk() {
-    let database = new_database().await;
+    let database = new_sqlite_database().await;
     let kept = record("d-1");
     database.keep_decision(&kept).await.unwrap();
 
@@ -54,7 +54,7 @@ async fn a_record_from_before_it_was_sealed_is_read() {
     let database = new_database().await;
     let kept = record("d-1");
     database.keep_decision(&kept).await.unwrap();
-    let raw = Database::connect(url(&database.directory)).await.unwrap();
+    let raw = Database::connect(database.url.clone()).await.unwrap();
     let clear = format!(
         "UPDATE decision SET question = '{}', opinions = '{}', outcome = '{}'",
         kept.question, kept.opinions, kept.outcome
@@ -67,7 +67,7 @@ async fn a_record_from_before_it_was_sealed_is_read() {
 #[tokio::test]
 async fn a_sealed_record_opens_in_its_own_place_only() {
     let database = new_database().await;
-    let raw = Database::connect(url(&database.directory)).await.unwrap();
+    let raw = Database::connect(database.url.clone()).await.unwrap();
     for (id, moved) in [
         (
             "d-1",

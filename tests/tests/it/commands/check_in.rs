@@ -1,7 +1,5 @@
 //! Check-in messages beside those of an enrollment.
 
-use std::time::{Duration, SystemTime};
-
 use plist::{Dictionary, Value};
 
 use super::running;

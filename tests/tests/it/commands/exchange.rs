@@ -1,9 +1,6 @@
 //! The rules of an exchange (Apple, "Sending MDM commands to a device" and "Handling NotNow status responses").
 
-use std::{
-    collections::HashMap,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, time::Duration};
 
 use lanyard_store::Store;
 use lanyard_tests::{process::wait_until, site::Site};
@@ -221,7 +218,7 @@ async fn play(site: &Site, store: &Store, puppet: &Puppet, script: &Script) {
         .map(|kind| (*kind, site.send(&puppet.udid, kind, &[]).unwrap()))
         .collect();
     // The pushes for the commands are over before the exchange begins, so that one left is the exchange's own.
-    while due(store, puppet).await.is_some() {
+    while store.push_due(&puppet.udid).await.unwrap().is_some() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for (number, (say, expected)) in script.said.iter().enumerate() {

@@ -35,7 +35,7 @@ pub(crate) struct Stage {
 }
 
 /// All rows of all tables that say something for good, as text.
-pub(super) type Records = BTreeMap<String, Vec<String>>;
+pub(crate) type Records = BTreeMap<String, Vec<String>>;
 
 impl Stage {
     pub(super) fn start() -> Self {
@@ -94,7 +94,7 @@ impl Stage {
     }
 
     /// What the database says.
-    pub(super) async fn records(&self) -> Records {
+    pub(crate) async fn records(&self) -> Records {
         let database = self.database().await;
         let mut records = Records::new();
         let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;
