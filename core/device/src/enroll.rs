@@ -132,7 +132,7 @@ pub(crate) async fn go_through(
 
 /// The second certificate, and Authenticate with it.
 pub(crate) async fn check_in(
-    device: &Device,
+    device: &mut Device,
     profile: &EnrollmentProfile,
     told: &Told,
     journal: &mut Journal,
@@ -140,6 +140,7 @@ pub(crate) async fn check_in(
     let waits = |polls| journal.wait_for(Phase::IdentityCertificate, &polls);
     let identity = device.certify_watched(&profile.scep, |_| {}, waits).await?;
     journal.write_managed(&identity)?;
+    device.client = device.client.showing(&identity)?;
     let subject = identity.certificate.subject().to_string();
     journal.reach(Phase::IdentityCertificate, &device.model, &subject)?;
 

@@ -1,6 +1,7 @@
 //! The device's HTTPS: HTTP/1.1 with keep-alive, as devices speak it, and trust in named authorities alone.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
@@ -12,6 +13,8 @@ use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use lanyard_pki::Certificate;
 use tokio::time::{sleep, timeout};
+
+use crate::certificates::Identity;
 
 /// A request and its answer together.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -32,6 +35,7 @@ type Connector = HttpsConnector<HttpConnector>;
 #[derive(Clone)]
 pub struct Client {
     anchors: Vec<Certificate>,
+    identity: Option<Arc<Identity>>,
     connections: legacy::Client<Connector, Full<Bytes>>,
 }
 
@@ -63,18 +67,26 @@ impl Client {
     /// # Errors
     /// A certificate that cannot be a trust anchor.
     pub fn new(anchors: Vec<Certificate>) -> Result<Client, AnchorError> {
+        Client::with(anchors, None)
+    }
+
+    fn with(
+        anchors: Vec<Certificate>,
+        identity: Option<Arc<Identity>>,
+    ) -> Result<Client, AnchorError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(10)));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(crate::tls::client(&anchors)?)
+            .with_tls_config(crate::tls::client(&anchors, identity.as_deref())?)
             // SCEP alone may go without TLS; who may not is checked where the URL comes from.
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
         Ok(Client {
             anchors,
+            identity,
             connections: legacy::Client::builder(TokioExecutor::new()).build(connector),
         })
     }
@@ -96,7 +108,15 @@ impl Client {
                 anchors.push(anchor.clone());
             }
         }
-        Client::new(anchors)
+        Client::with(anchors, self.identity.clone())
+    }
+
+    /// A client that shows this identity to servers that ask for one; its connections are new.
+    ///
+    /// # Errors
+    /// A key that TLS cannot work with.
+    pub fn showing(&self, identity: &Identity) -> Result<Client, AnchorError> {
+        Client::with(self.anchors.clone(), Some(Arc::new(identity.clone())))
     }
 
     /// Makes a request and takes the answer, whatever its status.
@@ -247,9 +267,9 @@ fn shown(body: &[u8]) -> String {
         .collect()
 }
 
-/// A certificate cannot be a trust anchor.
+/// A certificate cannot be a trust anchor, or an identity not be shown.
 #[derive(Debug, thiserror::Error)]
-#[error("a certificate cannot be a trust anchor")]
+#[error("TLS cannot work with a certificate or its key")]
 pub struct AnchorError(#[from] rustls::Error);
 
 /// An answer other than 200.

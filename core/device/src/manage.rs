@@ -128,14 +128,15 @@ impl Managed {
         else {
             return Err(JournalError::NotEnrolled.into());
         };
+        let identity = journal.read_managed()?;
         let device = Device {
             model: model.clone(),
             factory: journal.read_factory()?,
-            client: Client::new(journal.read_anchors()?)?,
+            client: Client::new(journal.read_anchors()?)?.showing(&identity)?,
         };
         let topic = &management.topic;
         let membership = Membership {
-            identity: journal.read_managed()?,
+            identity,
             subscription: Subscription::connect(courier, device.udid(), topic).await?,
             management: management.clone(),
             magic: PushMagic::new(magic.as_str()),
@@ -369,7 +370,9 @@ impl Managed {
                 if let Err(error) = self.reenroll(&profile).await {
                     // As on a device: what there was before stays.
                     self.journal.tell(&format!("renewal: {}", chain(&error)));
-                    self.journal.write_managed(&self.membership.identity)?;
+                    let identity = &self.membership.identity;
+                    self.journal.write_managed(identity)?;
+                    self.device.client = self.device.client.showing(identity)?;
                     self.journal.save(&self.device.model)?;
                 }
                 Ok(None)

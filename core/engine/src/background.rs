@@ -1,4 +1,4 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, reminding of identities that end, pushes, notes of when devices were last seen, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -11,6 +11,10 @@ use crate::{Engine, Refusal, refusal::chain};
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
+/// How often a node looks whether it is the one that reminds.
+const REMINDERS: Duration = Duration::from_hours(1);
+/// How often somebody is reminded of what is as it was.
+const REMINDED_AGAIN: Duration = Duration::from_hours(24);
 /// How often expired challenges and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
@@ -28,6 +32,7 @@ impl Engine {
             () = self.deliver_until(stop) => {}
             () = self.keep_looking_up_persons() => {}
             () = self.keep_telling_events() => {}
+            () = self.keep_reminding() => {}
         }
     }
 
@@ -41,6 +46,21 @@ impl Engine {
             };
             complain("persons cannot be looked up", looked_up.await);
             tokio::time::sleep(LOOK_UP).await;
+        }
+    }
+
+    async fn keep_reminding(&self) {
+        let mut due = Instant::now();
+        loop {
+            let reminded = async {
+                if due <= Instant::now() && self.holds("reminders", 2 * REMINDERS).await? {
+                    self.remind().await?;
+                    due = Instant::now() + REMINDED_AGAIN;
+                }
+                Ok::<_, StoreError>(())
+            };
+            complain("identities that end cannot be looked for", reminded.await);
+            tokio::time::sleep(REMINDERS).await;
         }
     }
 

@@ -13,7 +13,7 @@ use lanyard_store::{
     Session, SessionState, TokenUpdateOutcome,
 };
 
-use crate::{Engine, Refusal, identity::Speaker};
+use crate::{Engine, Proof, Refusal, identity::Speaker};
 
 /// What a check-in message is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,12 @@ pub enum CheckInAnswer {
 }
 
 impl Engine {
-    /// Answers a check-in message: `body` as it came, `signature` the `Mdm-Signature` header.
+    /// Answers a check-in message, `body` as it came.
     ///
     /// # Errors
     /// [`Refusal`]
-    pub async fn check_in(
-        &self,
-        body: &[u8],
-        signature: Option<&[u8]>,
-    ) -> Result<CheckInAnswer, Refusal> {
-        let speaker = self.speaker(body, signature).await?;
+    pub async fn check_in(&self, body: &[u8], proof: Proof<'_>) -> Result<CheckInAnswer, Refusal> {
+        let speaker = self.speaker(body, proof).await?;
         let message =
             CheckIn::parse(body, Limits::default()).map_err(|error| self.unreadable(&error))?;
         speaker.must_be(&message.sender)?;

@@ -17,7 +17,7 @@ use lanyard_store::{
 };
 
 use crate::{
-    Engine, Refusal, administration::Issued, decision, identity::Speaker, records::Asked,
+    Engine, Proof, Refusal, administration::Issued, decision, identity::Speaker, records::Asked,
     refusal::chain,
 };
 
@@ -41,8 +41,7 @@ enum Selected {
 }
 
 impl Engine {
-    /// Answers a report: with the property list of the next command, or with nothing. `body` as it came, `signature` the
-    /// `Mdm-Signature` header.
+    /// Answers a report: with the property list of the next command, or with nothing. `body` as it came.
     ///
     /// A result is stored before the next command goes out; one that repeats itself, names an unknown command or cannot be
     /// decoded is accepted as well, because a device repeats it until it is.
@@ -52,9 +51,9 @@ impl Engine {
     pub async fn connect(
         &self,
         body: &[u8],
-        signature: Option<&[u8]>,
+        proof: Proof<'_>,
     ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
-        let speaker = self.speaker(body, signature).await?;
+        let speaker = self.speaker(body, proof).await?;
         let now = self.now();
         let (id, said, result) = match Report::parse(body, Limits::default()) {
             Ok(report) => {

@@ -9,6 +9,7 @@
 //! | SCEP | `issuance`, [`Engine::pki_operation`] |
 //! | what the two profiles say | `profiles` |
 //! | who is speaking: the certificate behind a request | `identity` |
+//! | whose identity ends soon | `reminders` |
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
@@ -47,6 +48,7 @@ mod profiles;
 mod pushes;
 mod records;
 mod refusal;
+mod reminders;
 mod schedule;
 mod setup;
 mod sign_in;
@@ -70,6 +72,7 @@ pub use approvals::ApprovalRefused;
 pub use ceilings::{CeilingReached, Ceilings};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;
+pub use identity::Proof;
 pub use issuance::PkiAnswer;
 pub use local_users::LocalUsers;
 pub use password::{PasswordError, hash_password};

@@ -109,6 +109,7 @@ impl Engine {
         let urls = &self.setup().urls;
         let mut mdm = MdmPayload::new(identity, push.topic(), &urls.connect);
         mdm.check_in_url = Some(urls.check_in.clone());
+        mdm.sign_message = self.setup().sign_messages;
         let scep = self.scep_payload(
             ChallengeBinding {
                 session,

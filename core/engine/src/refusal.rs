@@ -39,7 +39,9 @@ impl Refusal {
         Self { kind, reason }
     }
 
-    pub(crate) fn bad_request(reason: impl Into<String>) -> Self {
+    /// A message that is not accepted, for this reason.
+    #[must_use]
+    pub fn bad_request(reason: impl Into<String>) -> Self {
         Self::new(RefusalKind::BadRequest, reason)
     }
 

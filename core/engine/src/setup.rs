@@ -34,6 +34,8 @@ pub struct Setup {
     pub device_authority: DeviceAuthority,
     /// The way to APNs; without it nobody can enroll, because the profile needs its topic.
     pub push: Option<Arc<Apns>>,
+    /// Whether devices are told to sign what they send; where they show their certificate in TLS, they need not.
+    pub sign_messages: bool,
     /// Where devices find us.
     pub urls: Urls,
     /// Shown to persons, and O in certificates.
@@ -133,6 +135,8 @@ pub struct Lifetimes {
     pub interim: Duration,
     /// The management identity. Default: a year.
     pub identity: Duration,
+    /// How long before its end the server begins to remind of it. Default: 30 days.
+    pub reminder: Duration,
 }
 
 impl Default for Lifetimes {
@@ -143,6 +147,7 @@ impl Default for Lifetimes {
             challenge: HOUR,
             interim: 24 * HOUR,
             identity: 365 * 24 * HOUR,
+            reminder: 30 * 24 * HOUR,
         }
     }
 }

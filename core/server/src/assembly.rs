@@ -1,6 +1,7 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
 use std::{
+    num::NonZeroU32,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -110,13 +111,20 @@ pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
     move |error| AssemblyError::File { key, error }
 }
 
-/// Makes the engine. `base` is what devices put before a path: `https://mdm.example.com`.
+/// What devices put before a path: `https://mdm.example.com`.
+pub(crate) struct Bases {
+    pub(crate) enrollment: String,
+    /// For check-in and commands.
+    pub(crate) management: String,
+}
+
+/// Makes the engine.
 ///
 /// # Errors
 /// [`AssemblyError`]
 pub(crate) async fn engine(
     configuration: &Configuration,
-    base: &str,
+    bases: &Bases,
 ) -> Result<(Engine, Policies), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
     let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
@@ -136,6 +144,8 @@ pub(crate) async fn engine(
         local_users,
         configuration.plugins.trusted_keys.clone(),
     );
+    let identity = &configuration.identity;
+    let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
     let setup = Setup {
         hooks: policies
             .at_start()
@@ -161,17 +171,20 @@ pub(crate) async fn engine(
             .as_ref()
             .map(|push| apns(configuration, push))
             .transpose()?,
+        sign_messages: identity.listen.is_none() && identity.proxies.is_empty(),
         urls: Urls {
-            profile_service: format!("{base}{}", paths::PROFILE_SERVICE),
-            scep: format!("{base}{}", paths::SCEP),
-            check_in: format!("{base}{}", paths::CHECK_IN),
-            connect: format!("{base}{}", paths::CONNECT),
+            profile_service: format!("{}{}", bases.enrollment, paths::PROFILE_SERVICE),
+            scep: format!("{}{}", bases.enrollment, paths::SCEP),
+            check_in: format!("{}{}", bases.management, paths::CHECK_IN),
+            connect: format!("{}{}", bases.management, paths::CONNECT),
         },
         organization: configuration.server.organization.clone(),
         lifetimes: Lifetimes {
             session: Duration::from_secs(
                 60 * u64::from(configuration.enrollment.session_minutes.get()),
             ),
+            identity: days(identity.lifetime_days),
+            reminder: days(identity.reminder_days),
             ..Lifetimes::default()
         },
         rates: Rates {

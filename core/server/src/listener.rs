@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     pin::pin,
@@ -17,12 +17,6 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use rustls::{
-    ServerConfig,
-    client::verify_server_name,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-    server::ParsedCertificate,
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -36,8 +30,8 @@ use tower::ServiceExt as _;
 
 use crate::{
     http::{FIELDS, Remote},
-    secrets::FileError,
-    shares::Shares,
+    proxies::Proxies,
+    shares::{Share, Shares},
 };
 
 /// How long a client may take for its handshake, and for the head of a request.
@@ -51,112 +45,156 @@ const HEAD: usize = 24 * 1024;
 /// Requests under way on one HTTP/2 connection.
 const STREAMS: u32 = 8;
 
-/// The TLS side of the device listener.
-///
-/// # Errors
-/// [`FileError::Content`]
-pub(crate) fn tls(
-    certificate: &Path,
-    certificate_pem: &[u8],
-    key: &Path,
-    key_pem: &[u8],
-) -> Result<TlsAcceptor, FileError> {
-    let chain = CertificateDer::pem_slice_iter(certificate_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| FileError::content(certificate, &error))?;
-    let private =
-        PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| FileError::content(key, &error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FileError::content(certificate, &error))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| FileError::content(certificate, &error))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// Whether the first certificate of this PEM is for this host.
-pub(crate) fn names(certificate_pem: &[u8], host: &str) -> bool {
-    let Some(Ok(first)) = CertificateDer::pem_slice_iter(certificate_pem).next() else {
-        return false;
-    };
-    let (Ok(certificate), Ok(name)) = (
-        ParsedCertificate::try_from(&first),
-        ServerName::try_from(host),
-    ) else {
-        return false;
-    };
-    verify_server_name(&certificate, &name).is_ok()
-}
-
 /// Connections that one network may have: a school's devices share one.
 const SHARE: usize = 512;
 
-/// Serves devices until `stop` turns true, and then lets requests under way finish.
-pub(crate) async fn serve_devices(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    router: Router,
-    connections: usize,
-    mut stop: watch::Receiver<bool>,
-) {
-    let places = Arc::new(Semaphore::new(connections));
-    let shares = Shares::of(SHARE);
-    let mut running = JoinSet::new();
-    loop {
-        let accepted = async {
-            // The semaphore is never closed, so that there always comes a place.
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream, remote) = tokio::select! {
-            () = told_to_stop(&mut stop) => break,
-            // Only to forget those that ended.
-            Some(_) = running.join_next() => continue,
-            accepted = accepted => match accepted {
-                (Ok(place), Ok((stream, remote))) => (place, stream, remote),
-                (_, Err(error)) => {
-                    pause_after(&error).await;
-                    continue;
-                }
-                (Err(_), _) => break,
-            },
-        };
-        let Some(share) = shares.take(remote.ip(), 1) else {
-            tracing::debug!(%remote, "too many connections from one network");
-            continue;
-        };
-        let _ = stream.set_nodelay(true);
-        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
-        running.spawn(async move {
-            let _held = (place, share);
-            match timeout(PATIENCE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, remote, router, stop).await,
-                Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
-            }
-        });
+/// What the addresses at which devices are served have in common.
+#[derive(Clone)]
+pub(crate) struct Front {
+    places: Arc<Semaphore>,
+    shares: Shares,
+    proxies: Proxies,
+    stop: watch::Receiver<bool>,
+}
+
+/// How devices reach an address.
+pub(crate) enum Transport {
+    /// By TLS with us.
+    Tls(TlsAcceptor),
+    /// By TLS with one of the proxies: nobody else is let in.
+    Proxied,
+}
+
+impl Front {
+    /// For so many connections together, until `stop` turns true.
+    pub(crate) fn new(connections: usize, proxies: Proxies, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(connections)),
+            shares: Shares::of(SHARE),
+            proxies,
+            stop,
+        }
     }
-    drop(listener);
-    while running.join_next().await.is_some() {}
+
+    /// Serves devices until it is told to stop, and then lets requests under way finish.
+    pub(crate) async fn serve(
+        mut self,
+        listener: TcpListener,
+        transport: Transport,
+        router: Router,
+    ) {
+        let mut running = JoinSet::new();
+        loop {
+            let accepted = async {
+                // The semaphore is never closed, so that there always comes a place.
+                let place = Arc::clone(&self.places).acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            let (place, stream, remote) = tokio::select! {
+                () = told_to_stop(&mut self.stop) => break,
+                // Only to forget those that ended.
+                Some(_) = running.join_next() => continue,
+                accepted = accepted => match accepted {
+                    (Ok(place), Ok((stream, remote))) => (place, stream, remote),
+                    (_, Err(error)) => {
+                        pause_after(&error).await;
+                        continue;
+                    }
+                    (Err(_), _) => break,
+                },
+            };
+            let Some(share) = self.admit(remote.ip(), &transport) else {
+                continue;
+            };
+            let _ = stream.set_nodelay(true);
+            let (router, stop, proxies) = (router.clone(), self.stop.clone(), self.proxies.clone());
+            let acceptor = match &transport {
+                Transport::Tls(acceptor) => Some(acceptor.clone()),
+                Transport::Proxied => None,
+            };
+            running.spawn(async move {
+                let _held = (place, share);
+                let Some(acceptor) = acceptor else {
+                    return serve(stream, Peer::new(remote, None, proxies), router, stop).await;
+                };
+                match timeout(PATIENCE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let own = shown
+                            .and_then(|chain| chain.first())
+                            .map(|own| own.to_vec());
+                        serve(stream, Peer::new(remote, own, proxies), router, stop).await;
+                    }
+                    Ok(Err(error)) => tracing::debug!(%remote, %error, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
+                }
+            });
+        }
+        drop(listener);
+        while running.join_next().await.is_some() {}
+    }
+
+    /// A share of the connections for whoever may connect. Proxies carry those of many networks, and are not held to one's.
+    fn admit(&self, address: IpAddr, transport: &Transport) -> Option<Option<Share>> {
+        let is_proxy = self.proxies.forwarding.contain(address);
+        match transport {
+            _ if is_proxy => Some(None),
+            Transport::Proxied => {
+                tracing::debug!(%address, "server.proxies does not list who connects");
+                None
+            }
+            Transport::Tls(_) => {
+                let share = self.shares.take(address, 1);
+                if share.is_none() {
+                    tracing::debug!(%address, "too many connections from one network");
+                }
+                share.map(Some)
+            }
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+struct Peer {
+    remote: SocketAddr,
+    certificate: Option<Arc<[u8]>>,
+    proxies: Proxies,
+}
+
+impl Peer {
+    fn new(remote: SocketAddr, certificate: Option<Vec<u8>>, proxies: Proxies) -> Self {
+        Self {
+            remote,
+            certificate: certificate.map(Arc::from),
+            proxies,
+        }
+    }
+
+    /// Writes into a request who sent it, and which certificate they showed.
+    fn introduce(&self, mut request: Request<Incoming>) -> Request<Incoming> {
+        let address = self.remote.ip();
+        let headers = request.headers();
+        let sender = Remote(self.proxies.forwarding.sender(headers, address));
+        let shown = (self.proxies).shown(self.certificate.as_ref(), headers, address);
+        request.extensions_mut().insert(sender);
+        request.extensions_mut().insert(shown);
+        request
+    }
 }
 
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    remote: SocketAddr,
+    peer: Peer,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let remote = peer.remote;
     let requests = Requests::default();
     let service = {
         let requests = requests.clone();
         router
-            .map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(Remote(remote.ip()));
-                request
-            })
+            .map_request(move |request: Request<Incoming>| peer.introduce(request))
             .map_future(move |answer| {
                 let under_way = requests.one_more();
                 async move {

@@ -13,10 +13,13 @@ use tokio::{
 };
 
 use crate::{
-    assembly::{self, AssemblyError, named},
-    configuration::{Configuration, ConfigurationError, DeviceCa},
-    http::{self, Shared, paths},
-    listener, secrets,
+    assembly::{self, AssemblyError, Bases, named},
+    configuration::{Configuration, ConfigurationError, DeviceCa, TlsMode},
+    http::{self, BodyBudget, Shared, paths},
+    listener::{self, Front, Transport},
+    proxies::Proxies,
+    secrets,
+    tls::{self, Clients},
 };
 
 /// The server does not start, or stops.
@@ -63,9 +66,20 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         .local_addr()
         .map_err(cannot_listen(address.to_string()))?
         .port();
-    let base = base_url(&configuration, port);
-    let (engine, policies) = assembly::engine(&configuration, &base).await?;
-    let acceptor = tls_acceptor(&configuration)?;
+    let identified = match configuration.identity.listen {
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .map_err(cannot_listen(address.to_string()))?,
+        ),
+        None => None,
+    };
+    let bases = bases(&configuration, port, identified.as_ref());
+    let (engine, policies) = assembly::engine(&configuration, &bases).await?;
+    let transport = match configuration.tls.mode {
+        TlsMode::Files => Transport::Tls(tls::acceptor(&configuration, Clients::Unasked)?),
+        TlsMode::Proxy => Transport::Proxied,
+    };
 
     let shared = Shared {
         engine: engine.clone(),
@@ -74,7 +88,6 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         forms: SealingKey::generate().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
-    let devices = http::device_router(shared, &configuration.limits);
     let (stop, stopped) = watch::channel(false);
 
     let socket = configuration.path(&configuration.server.admin_socket);
@@ -96,16 +109,22 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
             engine.work_until(stop).await;
         }
     });
-    let connections = places(configuration.limits.connections);
-    running.spawn(listener::serve_devices(
-        listener,
-        acceptor,
-        devices,
-        connections,
-        stopped,
-    ));
+    let limits = &configuration.limits;
+    let proxies = Proxies {
+        forwarding: configuration.server.proxies.clone(),
+        authenticating: configuration.identity.proxies.clone(),
+    };
+    let front = Front::new(places(limits.connections), proxies, stopped);
+    let budget = BodyBudget::new(limits);
+    if let Some(listener) = identified {
+        let transport = Transport::Tls(tls::acceptor(&configuration, Clients::Asked)?);
+        let managed = http::management_router(shared.clone(), limits, &budget);
+        running.spawn(front.clone().serve(listener, transport, managed));
+    }
+    let devices = http::device_router(shared, limits, &budget);
+    running.spawn(front.serve(listener, transport, devices));
 
-    let link = format!("{base}{}", paths::ENROLL);
+    let link = format!("{}{}", bases.enrollment, paths::ENROLL);
     tracing::info!(listen = %address, port, link, "serving");
     warn_of(&configuration);
     ready(configuration.push.as_ref().map(|_| link.as_str()));
@@ -147,12 +166,27 @@ fn places(configured: usize) -> usize {
         .min(configured)
 }
 
-fn base_url(configuration: &Configuration, port: u16) -> String {
+/// Where devices find the two addresses, whose ports the system may have chosen.
+fn bases(configuration: &Configuration, port: u16, identified: Option<&TcpListener>) -> Bases {
     let server = &configuration.server;
-    match (&server.public_url, port) {
-        (Some(url), _) => url.clone(),
-        (None, 443) => format!("https://{}", server.name),
-        (None, port) => format!("https://{}:{port}", server.name),
+    let named = |port: u16| match port {
+        443 => format!("https://{}", server.name),
+        port => format!("https://{}:{port}", server.name),
+    };
+    let enrollment = server.public_url.clone().unwrap_or_else(|| {
+        // Behind a proxy, the port is nobody's but the proxy's.
+        named(match configuration.tls.mode {
+            TlsMode::Files => port,
+            TlsMode::Proxy => 443,
+        })
+    });
+    let public = configuration.identity.public_url.clone();
+    let management = public
+        .or_else(|| Some(named(identified?.local_addr().ok()?.port())))
+        .unwrap_or_else(|| enrollment.clone());
+    Bases {
+        enrollment,
+        management,
     }
 }
 
@@ -165,27 +199,17 @@ fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, AssemblyEr
     Ok(Some(Arc::from(root.der())))
 }
 
-fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
-    let certificate = configuration.path(&configuration.tls.certificate);
-    let key = configuration.path(&configuration.tls.key);
-    let chain = secrets::read(&certificate).map_err(named("tls.certificate"))?;
-    if configuration.server.public_url.is_none()
-        && !listener::names(&chain, &configuration.server.name)
-    {
-        let (file, name) = (certificate.display(), &configuration.server.name);
-        tracing::warn!(%file, name, "the TLS certificate does not name server.name: no device will connect");
-    }
-    listener::tls(
-        &certificate,
-        &chain,
-        &key,
-        &secrets::read_secret(&key).map_err(named("tls.key"))?,
-    )
-    .map_err(named("tls.certificate"))
-}
-
 /// What starts, and will still disappoint somebody.
 fn warn_of(configuration: &Configuration) {
+    let (server, tls) = (&configuration.server, &configuration.tls);
+    let file = configuration.path(&tls.certificate);
+    if tls.mode == TlsMode::Files
+        && server.public_url.is_none()
+        && secrets::read(&file).is_ok_and(|chain| !tls::names(&chain, &server.name))
+    {
+        let (file, name) = (file.display(), &server.name);
+        tracing::warn!(%file, name, "the TLS certificate does not name server.name: no device will connect");
+    }
     if configuration.push.is_none() {
         tracing::warn!(
             "nobody can enroll, and no enrolled device is woken: lanyard.toml has no [push] section that names a push certificate"

@@ -1,5 +1,6 @@
 //! Certificates that our authorities issued, and whom they speak for.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use sea_orm::sea_query::Expr;
@@ -151,6 +152,26 @@ impl Store {
             })
         })
         .transpose()
+    }
+
+    /// When these certificates end, by fingerprint; those that are not on record are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn certificate_ends(
+        &self,
+        fingerprints: impl Iterator<Item = &str>,
+    ) -> Result<HashMap<String, SystemTime>, StoreError> {
+        let ends: Vec<(String, i64)> = Entity::find()
+            .select_only()
+            .columns([Column::Fingerprint, Column::NotAfter])
+            .filter(Column::Fingerprint.is_in(fingerprints))
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        let ends = ends.into_iter();
+        Ok(ends.map(|(key, end)| (key, from_millis(end))).collect())
     }
 
     /// Revokes a certificate from `now` on.

@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
+use crate::entity::certificate;
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::sealed::Cell;
@@ -134,6 +135,35 @@ impl Store {
             .limit(page(limit))
             .all(&self.reader)
             .await?;
+        rows.into_iter().map(Enrollment::try_from).collect()
+    }
+
+    /// Channels that are managed, or about to be, under a certificate that ends before `before` or has ended; by id, from the one after
+    /// `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn enrollments_ending(
+        &self,
+        before: SystemTime,
+        after: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<Enrollment>, StoreError> {
+        let current = Entity::belongs_to(certificate::Entity)
+            .from(Column::Certificate)
+            .to(certificate::Column::Fingerprint)
+            .into();
+        let mut query = Entity::find()
+            .join(JoinType::InnerJoin, current)
+            .filter(certificate::Column::NotAfter.lte(to_millis(before)))
+            .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .order_by_asc(Column::Id)
+            .limit(page(limit));
+        if let Some(after) = after {
+            query = query.filter(Column::Id.gt(after));
+        }
+        let rows = query.all(&self.reader).await?;
         rows.into_iter().map(Enrollment::try_from).collect()
     }
 

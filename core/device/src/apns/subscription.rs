@@ -68,7 +68,7 @@ impl Courier {
         Ok(Courier {
             name: ServerName::try_from(host.to_owned()).map_err(|_| error())?,
             address: address.to_owned(),
-            tls: Arc::new(tls::client(&Certificate::many_from_pem(ca)?)?),
+            tls: Arc::new(tls::client(&Certificate::many_from_pem(ca)?, None)?),
         })
     }
 

@@ -27,7 +27,7 @@ impl Managed {
         self.device.client = self.device.client.trusting(&profile.anchors)?;
         self.journal.write_anchors(self.device.client.anchors())?;
         let (identity, management) =
-            enroll::check_in(&self.device, &profile, &self.told, &mut self.journal).await?;
+            enroll::check_in(&mut self.device, &profile, &self.told, &mut self.journal).await?;
         self.membership.identity = identity;
         self.membership.management = management;
         // From here on there is no way back: should TokenUpdate fail, it is due until it does not.

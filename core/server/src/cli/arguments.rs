@@ -179,7 +179,11 @@ fn first_line(text: &str) -> Zeroizing<String> {
 #[derive(Subcommand)]
 pub(super) enum DeviceAction {
     /// List devices
-    List,
+    List {
+        /// Only those whose identity ends within so many days, or has ended: they have to be enrolled again
+        #[arg(long, value_name = "DAYS")]
+        ending: Option<u32>,
+    },
     /// Show a device and its commands
     Show {
         /// Its UDID

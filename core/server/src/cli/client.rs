@@ -58,13 +58,14 @@ impl Client {
         list: &str,
         key: &str,
     ) -> Result<Vec<Value>, Box<dyn Error>> {
+        let mark = if path.contains('?') { '&' } else { '?' };
         let mut all: Vec<Value> = Vec::new();
         loop {
             let after = all
                 .last()
                 .and_then(|last| last[key].as_str())
                 .map(|last| super::path(&[last])["/api/v1/".len()..].to_owned());
-            let query = after.map_or_else(String::new, |after| format!("?after={after}"));
+            let query = after.map_or_else(String::new, |after| format!("{mark}after={after}"));
             let page = self.get(&format!("{path}{query}")).await?;
             match page[list].as_array() {
                 Some(items) if !items.is_empty() => all.extend(items.iter().cloned()),

@@ -169,8 +169,12 @@ async fn user(client: &Client, action: UserAction, json_output: bool) -> Outcome
 
 async fn device(client: &Client, action: DeviceAction, json_output: bool) -> Outcome {
     match action {
-        DeviceAction::List => {
-            let devices = client.pages("/api/v1/devices", "devices", "id").await?;
+        DeviceAction::List { ending } => {
+            let path = match ending {
+                Some(days) => format!("/api/v1/devices?ending_within_days={days}"),
+                None => "/api/v1/devices".to_owned(),
+            };
+            let devices = client.pages(&path, "devices", "id").await?;
             if json_output {
                 print_json(&Value::Array(devices))
             } else {

@@ -26,7 +26,15 @@ pub(super) fn users(users: &[Value]) -> String {
 
 pub(super) fn devices(devices: &[Value]) -> String {
     table(
-        &["UDID", "STATE", "PERSON", "PRODUCT", "OS", "LAST SEEN"],
+        &[
+            "UDID",
+            "STATE",
+            "PERSON",
+            "PRODUCT",
+            "OS",
+            "LAST SEEN",
+            "IDENTITY",
+        ],
         devices,
         |device| {
             vec![
@@ -36,6 +44,7 @@ pub(super) fn devices(devices: &[Value]) -> String {
                 text(&device["product"]),
                 text(&device["os_version"]),
                 ago(&device["last_seen_at"]),
+                until(&device["certificate_ends_at"]),
             ]
         },
     )
@@ -66,6 +75,7 @@ pub(super) fn device(device: &Value) -> String {
             "  certificate    sha256 {}",
             text(&device["certificate_sha256"])
         ),
+        format!("  identity       {}", until(&device["certificate_ends_at"])),
         format!("  attested       {}", text(&device["attested"])),
         format!("  topic          {}", text(&device["topic"])),
         format!("  enrolled       {}", ago(&device["enrolled_at"])),
@@ -328,6 +338,21 @@ fn ago(seconds: &Value) -> String {
         passed @ 120..=7_199 => format!("{} minutes ago", passed / 60),
         passed @ 7_200..=172_799 => format!("{} hours ago", passed / 3_600),
         passed => format!("{} days ago", passed / 86_400),
+    }
+}
+
+/// How long something still lasts.
+fn until(seconds: &Value) -> String {
+    let Some(seconds) = seconds.as_u64() else {
+        return "none".to_owned();
+    };
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let Ok(left) = end.duration_since(SystemTime::now()) else {
+        return format!("expired {}", ago(&seconds.into()));
+    };
+    match left.as_secs() {
+        left @ 0..=172_799 => format!("ends in {} hours", left / 3_600),
+        left => format!("ends in {} days", left / 86_400),
     }
 }
 

@@ -19,8 +19,8 @@ pub use database_url::DatabaseUrl;
 use overrides::{PREFIX, override_with};
 pub(crate) use sections::socket_address;
 pub use sections::{
-    Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Ldap, Limits,
-    Plugins, Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
+    Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Identity, Ldap,
+    Limits, Plugins, Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls, TlsMode,
 };
 
 /// Name of the file in the data directory.
@@ -133,14 +133,32 @@ impl Configuration {
                 "a host name such as mdm.example.com, without scheme, port or blanks",
             );
         }
-        if let Some(url) = &self.server.public_url
-            && (!url.starts_with("https://") || url.ends_with('/'))
-        {
-            return wrong(
-                "server.public_url",
-                url,
-                "https://mdm.example.com: https, and no slash at the end",
-            );
+        for (key, url) in [
+            ("server.public_url", &self.server.public_url),
+            ("identity.public_url", &self.identity.public_url),
+        ] {
+            if let Some(url) = url
+                && (!url.starts_with("https://") || url.ends_with('/'))
+            {
+                let right = "https://mdm.example.com: https, and no slash at the end";
+                return wrong(key, url, right);
+            }
+        }
+        if self.tls.mode == TlsMode::Proxy {
+            if self.server.proxies.is_empty() {
+                return wrong(
+                    "server.proxies",
+                    "[]",
+                    "the addresses of the proxies that tls.mode = \"proxy\" is about, as in [\"192.0.2.7\"]",
+                );
+            }
+            if let Some(address) = self.identity.listen {
+                return wrong(
+                    "identity.listen",
+                    &address.to_string(),
+                    "none with tls.mode = \"proxy\": let the proxy ask for certificates, and name it in identity.proxies",
+                );
+            }
         }
         if !["sqlite:", "postgres:", "postgresql:"]
             .iter()
@@ -288,6 +306,20 @@ mod tests {
             (
                 &format!("{RIGHT}[database]\nurl = \"mysql://x\"\n"),
                 &["database.url", "sqlite://lanyard.db"],
+            ),
+            (
+                &format!("{RIGHT}[tls]\nmode = \"proxy\"\n"),
+                &["server.proxies", "192.0.2.7"],
+            ),
+            (
+                &format!(
+                    "{RIGHT}proxies = [\"::1\"]\n[tls]\nmode = \"proxy\"\n[identity]\nlisten = \"[::]:9\"\n"
+                ),
+                &["identity.listen", "[::]:9", "identity.proxies"],
+            ),
+            (
+                &format!("{RIGHT}[identity]\nproxies = [\"proxy.example\"]\n"),
+                &["line 5", "proxy.example", "10.0.0.0/8"],
             ),
             (
                 &format!("{RIGHT}[plugins]\ntrusted_keys = [\"RWQnonsense\"]\n"),

@@ -6,7 +6,7 @@ use lanyard_wasm::UrlPrefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::DatabaseUrl;
-use crate::signature::TrustedKeys;
+use crate::{proxies::Networks, signature::TrustedKeys};
 
 /// The configuration of one node.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +23,9 @@ pub struct Configuration {
     /// Who signs profiles.
     #[serde(default)]
     pub signing: Signing,
+    /// How managed devices prove who they are, and for how long.
+    #[serde(default)]
+    pub identity: Identity,
     /// Certificates for devices.
     #[serde(default)]
     pub scep: Scep,
@@ -59,6 +62,9 @@ pub struct Server {
     pub listen: SocketAddr,
     /// What devices put before the path, if it is not `https://<name>:<port>`: behind a proxy, say.
     pub public_url: Option<String>,
+    /// Proxies in front of this server: what they say in `X-Forwarded-For` is believed.
+    #[serde(default)]
+    pub proxies: Networks,
     /// The Unix socket of the administration.
     #[serde(default = "default_socket")]
     pub admin_socket: PathBuf,
@@ -82,12 +88,42 @@ pub struct Database {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
+    /// Who speaks TLS with devices.
+    pub mode: TlsMode,
     /// The certificate and its chain, PEM.
     pub certificate: PathBuf,
     /// Its key, PEM.
     pub key: PathBuf,
     /// The root that devices are made to trust; leave it out if the certificate is publicly trusted.
     pub anchor: Option<PathBuf>,
+}
+
+/// `tls.mode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// This server, with the certificate and key that are named.
+    #[default]
+    Files,
+    /// A proxy of `server.proxies`; nobody else may connect.
+    Proxy,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// A second address, where managed devices show their certificate in TLS.
+    #[serde(deserialize_with = "maybe_written_address")]
+    pub listen: Option<SocketAddr>,
+    /// What devices put before the path there, if it is not `https://<name>:<port>`.
+    pub public_url: Option<String>,
+    /// Proxies whose `Client-Cert` (RFC 9440) is believed.
+    pub proxies: Networks,
+    /// Days that an identity is valid.
+    pub lifetime_days: NonZeroU32,
+    /// Days before its end from which on the server reminds of it.
+    pub reminder_days: NonZeroU32,
 }
 
 /// `[signing]`
@@ -274,6 +310,12 @@ fn written_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketA
     socket_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+fn maybe_written_address<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    written_address(deserializer).map(Some)
+}
+
 fn default_socket() -> PathBuf {
     "admin.sock".into()
 }
@@ -301,9 +343,22 @@ impl Default for Database {
 impl Default for Tls {
     fn default() -> Self {
         Self {
+            mode: TlsMode::default(),
             certificate: "server/tls.pem".into(),
             key: "server/tls.key".into(),
             anchor: None,
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            public_url: None,
+            proxies: Networks::default(),
+            lifetime_days: const { NonZeroU32::new(365).expect("not zero") },
+            reminder_days: const { NonZeroU32::new(30).expect("not zero") },
         }
     }
 }

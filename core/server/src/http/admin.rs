@@ -1,6 +1,9 @@
 //! The administration's API: JSON under `/api/v1`, on a Unix socket that only the server's user can open.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::{
     Json, Router,
@@ -58,6 +61,12 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
 struct Paging {
     after: Option<String>,
     limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Ending {
+    /// Only devices whose identity ends within so many days, or has ended.
+    ending_within_days: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -140,13 +149,19 @@ async fn set_disabled(
 async fn devices(
     State(engine): State<Engine>,
     Query(page): Query<Paging>,
+    Query(Ending { ending_within_days }): Query<Ending>,
 ) -> Result<Json<Value>, Failure> {
-    let devices = engine
-        .devices(page.after.as_deref(), page.limit.unwrap_or(PAGE))
-        .await?;
-    Ok(Json(
-        json!({ "devices": devices.iter().map(device_json).collect::<Vec<_>>() }),
-    ))
+    let (after, limit) = (page.after.as_deref(), page.limit.unwrap_or(PAGE));
+    let devices = match ending_within_days {
+        Some(days) => {
+            let within = Duration::from_hours(24 * u64::from(days));
+            engine.devices_ending(within, after, limit).await?
+        }
+        None => engine.devices(after, limit).await?,
+    };
+    let ends = engine.identity_ends(&devices).await?;
+    let shown = devices.iter().map(|device| device_json(device, &ends));
+    Ok(Json(json!({ "devices": shown.collect::<Vec<_>>() })))
 }
 
 async fn device(
@@ -157,7 +172,8 @@ async fn device(
         return Err(CommandRefused::UnknownDevice(id).into());
     };
     let commands = engine.commands(&id, PAGE).await?;
-    let mut shown = device_json(&device);
+    let ends = engine.identity_ends(std::slice::from_ref(&device)).await?;
+    let mut shown = device_json(&device, &ends);
     let attestation = engine.attestation(&device).await?;
     shown["attested"] = attestation.map(|by| by.to_string()).into();
     shown["commands"] = commands.iter().map(command_json).collect();
@@ -257,8 +273,10 @@ fn user_json(user: &User) -> Value {
     })
 }
 
-fn device_json(device: &Enrollment) -> Value {
+fn device_json(device: &Enrollment, identity_ends: &HashMap<String, SystemTime>) -> Value {
     let facts = &device.facts;
+    let identity = device.certificate.as_ref();
+    let identity_end = identity.and_then(|certificate| identity_ends.get(certificate));
     json!({
         "id": device.id,
         "state": device.state.as_str(),
@@ -274,6 +292,7 @@ fn device_json(device: &Enrollment) -> Value {
         "meid": facts.meid,
         "topic": device.topic,
         "certificate_sha256": device.certificate,
+        "certificate_ends_at": identity_end.copied().map(seconds),
         "session": device.session_id.map(|id| id.to_string()),
         "has_push_tokens": device.has_push_tokens,
         "has_unlock_token": device.has_unlock_token,

@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::Remote;
-use crate::shares::{Share, Shares};
+use crate::{
+    configuration::Limits,
+    shares::{Share, Shares},
+};
 
 /// A request and its answer together. Devices are on mobile networks, and hooks may take their time.
 const EXCHANGE: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ pub(crate) const FIELDS: usize = 64;
 
 /// The memory that bodies share.
 #[derive(Clone)]
-pub(super) struct BodyBudget {
+pub(crate) struct BodyBudget {
     kibibytes: Arc<Semaphore>,
     shares: Shares,
     /// The largest body, in bytes.
@@ -40,11 +43,12 @@ pub(super) struct BodyBudget {
 }
 
 impl BodyBudget {
-    pub(super) fn new(largest: usize) -> Self {
+    /// A budget for bodies as large as these limits let them be.
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             kibibytes: Arc::new(Semaphore::new(BUDGET)),
             shares: Shares::of(SHARE),
-            largest,
+            largest: limits.mdm_bytes.max(limits.scep_bytes),
         }
     }
 

@@ -27,8 +27,9 @@ use lanyard_engine::{Engine, Refusal, RefusalKind};
 use lanyard_pki::seal::MacKey;
 
 pub(crate) use admin::router as admin_router;
+pub(crate) use limits::BodyBudget;
 pub(crate) use limits::FIELDS;
-use limits::{BodyBudget, within_budget, within_time};
+use limits::{within_budget, within_time};
 use log_budget::LogBudget;
 pub(crate) use policy::Application;
 
@@ -52,7 +53,7 @@ pub struct Shared {
 pub struct Remote(pub IpAddr);
 
 /// Everything that devices and persons may ask of us.
-pub fn device_router(shared: Shared, limits: &Limits) -> Router {
+pub(crate) fn device_router(shared: Shared, limits: &Limits, budget: &BodyBudget) -> Router {
     let small = DefaultBodyLimit::max(limits.scep_bytes);
     let scep_routes = Router::new()
         .route(paths::SCEP, get(scep::get).post(scep::post))
@@ -77,22 +78,32 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
         .route(paths::ANCHOR, get(sign_in::anchor))
         .route(paths::PROFILE_SERVICE, post(enrollment::message))
         .layer(small);
-    let management_routes = Router::new()
-        .route(paths::CHECK_IN, put(mdm::check_in))
-        .route(paths::CONNECT, put(mdm::connect))
-        .layer(DefaultBodyLimit::max(limits.mdm_bytes));
-    Router::new()
+    let router = Router::new()
         .route(
             "/",
             get(|| async { axum::response::Redirect::temporary(paths::ENROLL) }),
         )
         .merge(scep_routes)
         .merge(enrollment_routes)
-        .merge(management_routes)
-        .layer(from_fn_with_state(
-            BodyBudget::new(limits.mdm_bytes.max(limits.scep_bytes)),
-            within_budget,
-        ))
+        .merge(management_routes(limits));
+    within_limits(router, budget, shared)
+}
+
+/// What managed devices may ask of us where they show their certificate: nothing else is there.
+pub(crate) fn management_router(shared: Shared, limits: &Limits, budget: &BodyBudget) -> Router {
+    within_limits(management_routes(limits), budget, shared)
+}
+
+fn management_routes(limits: &Limits) -> Router<Shared> {
+    Router::new()
+        .route(paths::CHECK_IN, put(mdm::check_in))
+        .route(paths::CONNECT, put(mdm::connect))
+        .layer(DefaultBodyLimit::max(limits.mdm_bytes))
+}
+
+fn within_limits(router: Router<Shared>, budget: &BodyBudget, shared: Shared) -> Router {
+    router
+        .layer(from_fn_with_state(budget.clone(), within_budget))
         .layer(from_fn(within_time))
         .with_state(shared)
 }

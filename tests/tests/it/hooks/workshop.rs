@@ -15,7 +15,8 @@ use lanyard_device::{
     http::Client,
 };
 use lanyard_engine::{
-    Clock, DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Rates,
+    Clock, DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Proof,
+    Rates,
     Refusal, Setup, SignInAttempt, SignInRefused, SignedIn, Urls,
 };
 use lanyard_mdm::{
@@ -297,14 +298,14 @@ impl Managed<'_> {
         let report = Report::new(self.device.sender().unwrap(), outcome).unwrap();
         let body = report.to_xml();
         let signature = self.sign(&body);
-        let answer = self.workshop.engine.connect(&body, Some(&signature)).await;
+        let answer = self.workshop.engine.connect(&body, proof(&signature)).await;
         let answer = answer.unwrap()?;
         read_answer(answer.expose(), Limits::default()).unwrap()
     }
 
     async fn check_in(&self, body: &[u8]) {
         let signature = self.sign(body);
-        let answer = self.workshop.engine.check_in(body, Some(&signature)).await;
+        let answer = self.workshop.engine.check_in(body, proof(&signature)).await;
         answer.unwrap();
     }
 
@@ -315,6 +316,13 @@ impl Managed<'_> {
         signature::create(body, key, certificate)
             .unwrap()
             .into_bytes()
+    }
+}
+
+fn proof(signature: &[u8]) -> Proof<'_> {
+    Proof {
+        signature: Some(signature),
+        ..Proof::default()
     }
 }
 
@@ -399,6 +407,7 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates) -> Setu
             connect: url("/mdm/connect"),
         },
         organization: "Lanyard".to_owned(),
+        sign_messages: true,
         lifetimes: Lifetimes::default(),
         rates,
     }
