@@ -112,6 +112,14 @@ impl Engine {
         self.store().list_enrollments(after, limit).await
     }
 
+    /// The push topics of the devices that have not checked out.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn topics_in_use(&self) -> Result<Vec<String>, StoreError> {
+        self.store().topics_in_use().await
+    }
+
     /// Who vouched for the device when it enrolled, if that is still on record.
     ///
     /// # Errors

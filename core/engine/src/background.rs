@@ -9,10 +9,8 @@ use crate::{Engine, Refusal, refusal::chain};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
 const TICK: Duration = Duration::from_secs(1);
-/// The pause between two rounds of looking up persons.
+/// The pause between two rounds of looking up persons, and before what failed is tried again.
 const LOOK_UP: Duration = Duration::from_secs(60);
-/// How often a node looks whether it is the one that reminds.
-const REMINDERS: Duration = Duration::from_hours(1);
 /// How often somebody is reminded of what is as it was.
 const REMINDED_AGAIN: Duration = Duration::from_hours(24);
 /// How often expired challenges and sessions are looked for.
@@ -49,18 +47,17 @@ impl Engine {
         }
     }
 
+    /// Each node in its own log: there is no telling which of them somebody reads.
     async fn keep_reminding(&self) {
-        let mut due = Instant::now();
         loop {
-            let reminded = async {
-                if due <= Instant::now() && self.holds("reminders", 2 * REMINDERS).await? {
-                    self.remind().await?;
-                    due = Instant::now() + REMINDED_AGAIN;
-                }
-                Ok::<_, StoreError>(())
+            let reminded = self.remind().await;
+            let pause = if reminded.is_ok() {
+                REMINDED_AGAIN
+            } else {
+                LOOK_UP
             };
-            complain("identities that end cannot be looked for", reminded.await);
-            tokio::time::sleep(REMINDERS).await;
+            complain("identities that end cannot be looked for", reminded);
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -157,16 +157,7 @@ impl Certificate {
     /// The certificate in PEM, with lines of 64 characters.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        let text = STANDARD.encode(&self.0.der);
-        let lines: Vec<&str> = text
-            .as_bytes()
-            .chunks(64)
-            .map(|line| std::str::from_utf8(line).unwrap_or_default())
-            .collect();
-        format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            lines.join("\n")
-        )
+        pem("CERTIFICATE", &self.0.der)
     }
 
     /// The contents of the serial number's INTEGER, as they came.
@@ -309,4 +300,17 @@ impl fmt::Debug for Certificate {
             self.0.subject, self.0.issuer
         )
     }
+}
+/// RFC 7468, with lines of 64 characters.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap_or_default())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }

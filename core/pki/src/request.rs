@@ -213,6 +213,12 @@ impl CertificationRequest {
         ]))
     }
 
+    /// A request in PEM, with lines of 64 characters.
+    #[must_use]
+    pub fn pem(der: &[u8]) -> String {
+        crate::certificate::pem("CERTIFICATE REQUEST", der)
+    }
+
     /// Writes and signs a request, as a client.
     ///
     /// # Errors

@@ -211,7 +211,7 @@ fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, A
     }
 }
 
-fn scep_endpoint(
+pub(crate) fn scep_endpoint(
     configuration: &Configuration,
     sealing: &SealingKey,
 ) -> Result<Endpoint, AssemblyError> {
@@ -254,7 +254,7 @@ fn scep_endpoint(
     )?)
 }
 
-fn profile_signer(
+pub(crate) fn profile_signer(
     configuration: &Configuration,
     sealing: &SealingKey,
 ) -> Result<ProfileSigner, AssemblyError> {
@@ -275,7 +275,7 @@ fn profile_signer(
     })
 }
 
-fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, AssemblyError> {
+pub(crate) fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, AssemblyError> {
     let mut trust = FactoryTrust::new();
     if let Some(file) = &configuration.enrollment.apple_ca {
         let file = configuration.path(file);
@@ -299,28 +299,53 @@ fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, Assembly
     Ok(trust)
 }
 
-fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
+/// Where APNs is.
+pub(crate) fn apns_host(push: &Push) -> &str {
+    push.host.as_deref().unwrap_or("api.push.apple.com")
+}
+
+/// Its port.
+pub(crate) fn apns_port(push: &Push) -> u16 {
+    push.port.unwrap_or(443)
+}
+
+/// Whether a file is named as PKCS#12 files are.
+pub(crate) fn is_pkcs12(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|extension| extension == "p12" || extension == "pfx")
+}
+
+/// Reads the push certificate that the configuration names.
+///
+/// # Errors
+/// [`AssemblyError::File`], [`AssemblyError::PushCertificate`]
+pub(crate) fn push_certificate(
+    configuration: &Configuration,
+    push: &Push,
+) -> Result<PushCertificate, AssemblyError> {
     let file = configuration.path(&push.certificate);
     let unusable = |error| AssemblyError::PushCertificate {
         file: file.display().to_string(),
         error,
     };
-    let pkcs12 = file
-        .extension()
-        .is_some_and(|extension| extension == "p12" || extension == "pfx");
     let content = secrets::read_secret(&file).map_err(named("push.certificate"))?;
-    let certificate = if pkcs12 {
-        let password = match &push.password_file {
-            Some(file) => secrets::read_secret(&configuration.path(file))
-                .map_err(named("push.password_file"))?,
-            None => Default::default(),
-        };
-        let password = String::from_utf8_lossy(&password);
-        PushCertificate::from_pkcs12(&content, password.trim_end_matches(['\r', '\n']))
-            .map_err(unusable)?
-    } else {
-        PushCertificate::from_pem(&content).map_err(unusable)?
+    if !is_pkcs12(&file) {
+        return PushCertificate::from_pem(&content).map_err(unusable);
+    }
+    let password = match &push.password_file {
+        Some(file) => {
+            secrets::read_secret(&configuration.path(file)).map_err(named("push.password_file"))?
+        }
+        None => Default::default(),
     };
+    let password = String::from_utf8_lossy(&password);
+    let password = password.trim_end_matches(['\r', '\n']);
+    PushCertificate::from_pkcs12(&content, password).map_err(unusable)
+}
+
+fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
+    let file = configuration.path(&push.certificate);
+    let certificate = push_certificate(configuration, push)?;
     // No reason not to start: check-in goes on, and queued commands wait.
     if let Err(error) = certificate.check_validity(SystemTime::now()) {
         let file = file.display();
@@ -336,9 +361,11 @@ fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, Assembl
         }
         None => Roots::WebPki,
     };
-    let host = push.host.as_deref().unwrap_or("api.push.apple.com");
-    let endpoint = lanyard_push::Endpoint::new(host, push.port.unwrap_or(443), &roots)?;
-    Ok(Arc::new(
-        Apns::new(endpoint, &certificate, &lanyard_push::Limits::default()).map_err(unusable)?,
-    ))
+    let endpoint = lanyard_push::Endpoint::new(apns_host(push), apns_port(push), &roots)?;
+    let apns = Apns::new(endpoint, &certificate, &lanyard_push::Limits::default());
+    apns.map(Arc::new)
+        .map_err(|error| AssemblyError::PushCertificate {
+            file: file.display().to_string(),
+            error,
+        })
 }

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -16,6 +16,7 @@ use lanyard_pki::{
 use crate::{
     configuration::{Configuration, ConfigurationError, FILE, ScepMode},
     secrets::{self, FileError},
+    tls,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -36,6 +37,24 @@ pub struct Init {
     pub scep: ScepMode,
     /// The kind of the authority's key; `CaOnly` needs RSA.
     pub authority_key: AuthorityKey,
+    /// Whose TLS certificate devices see.
+    pub tls: TlsSource,
+}
+
+/// Whose TLS certificate devices see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSource {
+    /// One under a root of the server's own, which devices are made to trust.
+    OwnRoot,
+    /// One that is publicly trusted, in files that stay where they are.
+    Files {
+        /// The certificate with its chain, PEM.
+        certificate: PathBuf,
+        /// Its key, PEM.
+        key: PathBuf,
+    },
+    /// That of a proxy at one of these addresses or networks, which speaks plain HTTP with the server.
+    Proxy(Vec<String>),
 }
 
 /// The kind of an authority's key.
@@ -69,7 +88,17 @@ pub enum InitError {
         "--scep ca-only needs --ca-key rsa-2048: SCEP clients encrypt to the authority, which only RSA can do"
     )]
     AuthorityAloneNeedsRsa,
-    /// A file could not be written.
+    /// The TLS certificate is for another host.
+    #[error(
+        "{file} is not for {name}: devices would not connect. Use the name that it is for as --name, or another certificate"
+    )]
+    OtherName {
+        /// The certificate's file.
+        file: String,
+        /// The server's name.
+        name: String,
+    },
+    /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
     /// The directory could not be made.
@@ -84,6 +113,16 @@ pub enum InitError {
 }
 
 impl Init {
+    /// Where a server of this name listens unless it is told otherwise: for this machine alone if it is for this machine alone.
+    #[must_use]
+    pub fn address(name: &str) -> SocketAddr {
+        if name == "localhost" {
+            SocketAddr::from(([127, 0, 0, 1], 8443))
+        } else {
+            SocketAddr::from(([0, 0, 0, 0], 443))
+        }
+    }
+
     /// Makes the data directory: beside it first, then renamed, so that there is all of it or nothing.
     ///
     /// # Errors
@@ -94,7 +133,8 @@ impl Init {
         if self.scep == ScepMode::CaOnly && self.authority_key != AuthorityKey::Rsa2048 {
             return Err(InitError::AuthorityAloneNeedsRsa);
         }
-        let configuration = self.configuration();
+        self.check_tls()?;
+        let configuration = self.configuration()?;
         Configuration::parse(&configuration, FILE, data, std::iter::empty())?;
         if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
             let name = data.display().to_string();
@@ -115,6 +155,23 @@ impl Init {
             .map_err(directory_error)?;
         self.fill(unfinished.path(), &configuration)?;
         fs::rename(unfinished.path(), data).map_err(directory_error)
+    }
+
+    /// Files that are named must be there, belong together and be for the name.
+    fn check_tls(&self) -> Result<(), InitError> {
+        let TlsSource::Files { certificate, key } = &self.tls else {
+            return Ok(());
+        };
+        let chain = secrets::read(certificate)?;
+        let private = secrets::read_secret(key)?;
+        tls::check((certificate, &chain), (key, &private))?;
+        if tls::names(&chain, &self.name) {
+            return Ok(());
+        }
+        Err(InitError::OtherName {
+            file: certificate.display().to_string(),
+            name: self.name.clone(),
+        })
     }
 
     fn fill(&self, data: &Path, configuration: &str) -> Result<(), InitError> {
@@ -211,12 +268,9 @@ impl Init {
             sealing,
         )?;
 
-        let tls_key = PrivateKey::generate_p256()?;
-        let tls = root.danger_issue(&self.tls_template(now), tls_key.public_key())?;
-        let chain = format!("{}{}", tls.to_pem(), root.certificate().to_pem());
-        secrets::write_public(&directory.join("tls.pem"), chain.as_bytes())?;
-        // In clear, as every other program that serves TLS would want it; the file is the owner's alone.
-        secrets::write_secret(&directory.join("tls.key"), tls_key.to_pem()?.as_bytes())?;
+        if self.tls == TlsSource::OwnRoot {
+            self.make_tls(&directory, &root, now)?;
+        }
 
         let key = PrivateKey::generate_rsa(2048)?;
         let template = Template {
@@ -231,6 +285,21 @@ impl Init {
             &[&certificate, root.certificate()],
             sealing,
         )
+    }
+
+    fn make_tls(
+        &self,
+        directory: &Path,
+        root: &Authority,
+        now: SystemTime,
+    ) -> Result<(), InitError> {
+        let key = PrivateKey::generate_p256()?;
+        let certificate = root.danger_issue(&self.tls_template(now), key.public_key())?;
+        let chain = format!("{}{}", certificate.to_pem(), root.certificate().to_pem());
+        secrets::write_public(&directory.join("tls.pem"), chain.as_bytes())?;
+        // In clear, as every other program that serves TLS would want it; the file is the owner's alone.
+        secrets::write_secret(&directory.join("tls.key"), key.to_pem()?.as_bytes())?;
+        Ok(())
     }
 
     fn template(&self, name: &str, now: SystemTime, lifetime: Duration) -> Template {
@@ -275,7 +344,36 @@ impl Init {
         }
     }
 
-    fn configuration(&self) -> String {
+    /// What `[tls]` says, and what `[server]` says more.
+    fn tls_configuration(&self) -> Result<(String, String), InitError> {
+        let quoted = |text: &str| toml::Value::String(text.to_owned());
+        Ok(match &self.tls {
+            TlsSource::OwnRoot => (
+                r#"anchor = "server/root.pem"    # installed on devices; leave it out with a publicly trusted certificate"#
+                    .to_owned(),
+                String::new(),
+            ),
+            TlsSource::Files { certificate, key } => {
+                let absolute = |file: &Path| {
+                    let absolute = std::path::absolute(file).map_err(|error| {
+                        InitError::Directory(file.display().to_string(), error)
+                    })?;
+                    Ok::<_, InitError>(quoted(&absolute.display().to_string()))
+                };
+                let (certificate, key) = (absolute(certificate)?, absolute(key)?);
+                (format!("certificate = {certificate}\nkey = {key}"), String::new())
+            }
+            TlsSource::Proxy(networks) => {
+                let networks: Vec<_> = networks.iter().map(|each| quoted(each)).collect();
+                (
+                    r#"mode = "proxy"                # it speaks TLS with devices, and plain HTTP with this server"#.to_owned(),
+                    format!("proxies = {}     # nobody else may connect\n", toml::Value::Array(networks)),
+                )
+            }
+        })
+    }
+
+    fn configuration(&self) -> Result<String, InitError> {
         let Self {
             name,
             listen,
@@ -294,7 +392,8 @@ impl Init {
             quoted(name),
             quoted(organization),
         );
-        format!(
+        let (tls, proxies) = self.tls_configuration()?;
+        Ok(format!(
             r#"# Configuration of a Lanyard server. Paths are relative to this directory.
 # Every key can be overridden from the environment: LANYARD_SERVER_LISTEN=0.0.0.0:443
 
@@ -302,10 +401,10 @@ impl Init {
 name = {name}               # the host name that devices use
 listen = "{listen}"
 organization = {organization}
-# public_url = {url}  # what devices put before the path, if it is not https://<name>:<port>
+{proxies}# public_url = {url}  # what devices put before the path, if it is not https://<name>:<port>
 
 [tls]
-anchor = "server/root.pem"    # installed on devices; leave it out with a publicly trusted certificate
+{tls}
 
 [scep]
 mode = "{mode}"               # ca-only, one-ra or split-ra
@@ -314,13 +413,13 @@ mode = "{mode}"               # ca-only, one-ra or split-ra
 device_ca = "record"          # "require" refuses devices without a factory identity that is known here
 # apple_ca = "apple-iphone-device-ca.pem"   # Apple's three device authorities, in PEM
 
-# Without a push certificate nobody can enroll. Apple's comes from identity.apple.com/pushcert.
+# Without a push certificate nobody can enroll. `lanyard apns csr` begins the way to one, `lanyard apns import` writes it down here:
 # [push]
 # certificate = "push.pem"    # PEM with its key, or .p12 with password_file = "…"
 
 # Every other key: docs/configuration.md
 "#
-        )
+        ))
     }
 }
 

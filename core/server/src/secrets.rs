@@ -94,6 +94,26 @@ pub fn write_secret(file: &Path, content: &[u8]) -> Result<(), FileError> {
     write_new(file, content, 0o600)
 }
 
+/// Writes a file that only its owner can read, in the place of the one that is there: whoever reads it finds one of the two whole.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn replace_secret(file: &Path, content: &[u8]) -> Result<(), FileError> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    // A temporary file is its owner's alone.
+    let replace = || {
+        let mut new = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        new.write_all(content)?;
+        new.as_file().sync_all()?;
+        new.persist(file).map_err(|error| error.error)
+    };
+    replace()
+        .map(|_| ())
+        .map_err(|error| FileError::io(file, error))
+}
+
 /// Writes a file that everybody can read, and that is not there yet.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
     client::{danger::HandshakeSignatureValid, verify_server_name},
     crypto::{
         CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
@@ -49,6 +49,14 @@ pub(crate) fn acceptor(
     )))
 }
 
+/// Whether a chain and a key could be served with.
+///
+/// # Errors
+/// [`FileError::Content`]
+pub(crate) fn check(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<(), FileError> {
+    server_config(certificate, key, Clients::Unasked).map(|_| ())
+}
+
 fn server_config(
     (certificate, certificate_pem): (&Path, &[u8]),
     (key, key_pem): (&Path, &[u8]),
@@ -74,6 +82,23 @@ fn server_config(
         .map_err(|error| unusable(&error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Whom devices trust for this server: the anchor that they are made to trust, or, without one, the public authorities.
+///
+/// # Errors
+/// The anchor cannot be read, or be one.
+pub(crate) fn trusted(configuration: &Configuration) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    match &configuration.tls.anchor {
+        Some(anchor) => {
+            let read = secrets::certificates(&configuration.path(anchor));
+            let (root, _) = read.map_err(|error| rustls::Error::General(error.to_string()))?;
+            roots.add(CertificateDer::from(root.der().to_vec()))?;
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    Ok(roots)
 }
 
 /// Whether the first certificate of this PEM is for this host.

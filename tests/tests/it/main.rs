@@ -8,6 +8,7 @@ mod architecture;
 mod author;
 mod browser;
 mod capabilities;
+mod client_certificates;
 mod commands;
 mod decisions;
 mod enrollment;

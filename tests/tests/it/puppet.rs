@@ -4,6 +4,7 @@ use std::fs;
 
 use lanyard_device::{
     enroll::Management,
+    factory::Identity,
     http::{Answer, Call, Client},
 };
 use lanyard_mdm::{
@@ -63,6 +64,15 @@ impl Puppet {
             key: PrivateKey::from_pem(&read("identity.key")).unwrap(),
             certificate: Certificate::many_from_pem(&read("identity.pem")).unwrap()[0].clone(),
             client: site.client().unwrap(),
+        }
+    }
+
+    /// What it shows in TLS to who asks for it.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            key: self.key.clone(),
+            certificate: self.certificate.clone(),
+            chain: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     configuration::{ScepMode, socket_address},
-    init::AuthorityKey,
+    init::{AuthorityKey, TlsSource},
 };
 
 pub(super) use plugin::{Asking, PluginAction, Trial};
@@ -46,9 +46,11 @@ pub(super) enum Task {
         /// The host name that devices will use
         #[arg(long, default_value = "localhost", value_name = "HOST")]
         name: String,
-        /// Where to listen for devices
-        #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS", value_parser = socket_address)]
-        listen: SocketAddr,
+        /// Where to listen for devices [default: 127.0.0.1:8443 for localhost, 0.0.0.0:443 for any other name]
+        #[arg(long, value_name = "ADDRESS", value_parser = socket_address)]
+        listen: Option<SocketAddr>,
+        #[command(flatten)]
+        tls: TlsArguments,
         /// Shown to persons, and in certificates
         #[arg(long, default_value = "Lanyard", value_name = "NAME")]
         organization: String,
@@ -61,6 +63,13 @@ pub(super) enum Task {
     },
     /// Run the server
     Serve,
+    /// Say what stands between this server and a real device; exit status 1 if something does not work
+    Doctor,
+    /// The push certificate: ask for one, take it in
+    Apns {
+        #[command(subcommand)]
+        action: ApnsAction,
+    },
     /// Persons of the native directory
     User {
         #[command(subcommand)]
@@ -100,6 +109,45 @@ pub(super) enum Task {
     Push {
         /// Its UDID
         device: String,
+    },
+}
+
+/// Whose TLS certificate devices see; without any of these, one under a root of the server's own.
+#[derive(Args)]
+pub(super) struct TlsArguments {
+    /// A publicly trusted certificate with its chain (PEM), kept where it is: renewals are written over it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Its key (PEM), which only its owner can read
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Address or network of a proxy that speaks TLS with devices, and plain HTTP with this server; several with commas
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', conflicts_with_all = ["tls_certificate", "tls_key"])]
+    behind_proxy: Vec<String>,
+}
+
+impl TlsArguments {
+    pub(super) fn source(self) -> TlsSource {
+        match (self.tls_certificate, self.tls_key) {
+            (Some(certificate), Some(key)) => TlsSource::Files { certificate, key },
+            _ if !self.behind_proxy.is_empty() => TlsSource::Proxy(self.behind_proxy),
+            _ => TlsSource::OwnRoot,
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApnsAction {
+    /// Print a certificate request for an MDM vendor to sign; its key stays here, sealed
+    Csr {
+        /// Make a new key, even if a certificate for the one before may be on its way
+        #[arg(long = "new")]
+        anew: bool,
+    },
+    /// Take in what identity.apple.com/pushcert made of the request, if devices can be woken with it
+    Import {
+        /// The certificate in PEM; its key may be in the file as well
+        file: PathBuf,
     },
 }
 

@@ -21,11 +21,19 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(data: &Path) -> Result<Self, Box<dyn Error>> {
-        let configuration = Configuration::load(data)?;
-        Ok(Self {
+        Ok(Self::of(&Configuration::load(data)?))
+    }
+
+    pub(super) fn of(configuration: &Configuration) -> Self {
+        Self {
             socket: configuration.path(&configuration.server.admin_socket),
-            data: data.to_owned(),
-        })
+            data: configuration.data().to_owned(),
+        }
+    }
+
+    /// Whether a server listens there.
+    pub(super) async fn is_answered(&self) -> bool {
+        UnixStream::connect(&self.socket).await.is_ok()
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Box<dyn Error>> {

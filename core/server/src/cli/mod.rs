@@ -1,13 +1,17 @@
-//! The command line. `init` and `serve` work on the data directory, `plugin` on files; everything else asks the running server.
+//! The command line. `init`, `serve` and `apns` work on the data directory, `plugin` on files, `doctor` looks at everything; all else asks the
+//! running server.
 
+mod apns;
 mod approvals;
 mod arguments;
 mod client;
 mod command;
 mod decisions;
+mod doctor;
 mod plugin;
 mod policy;
 mod show;
+mod standing;
 
 use std::{
     error::Error,
@@ -67,19 +71,22 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
             organization,
             scep,
             ca_key,
+            tls,
         } => {
             let init = Init {
+                listen: listen.unwrap_or_else(|| Init::address(&name)),
+                tls: tls.source(),
                 name,
-                listen,
                 organization,
                 scep,
                 authority_key: ca_key,
             };
             init.run(&data)?;
             print(&format!(
-                "Made a server in {0}: configuration, authority, TLS certificate and sealing key.\n\
+                "Made a server in {0}: configuration, authority, keys and sealing key.\n\
                  Keep {0}/sealing.key: without it, nothing that is stored can be read.\n\
-                 Next: name the push certificate in {0}/lanyard.toml, then `lanyard serve --data {0}`.",
+                 Next: a push certificate (`lanyard apns csr --data {0}` begins it), then `lanyard serve --data {0}`.\n\
+                 `lanyard doctor --data {0}` says what is missing.",
                 data.display()
             ))
         }
@@ -98,6 +105,8 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::Plugin { action } => plugin::run(client, action, json).await,
         Task::Approvals { action } => approvals::run(&client()?, action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
+        Task::Apns { action } => apns::run(&data, action).await,
+        Task::Doctor => doctor::run(&data, json).await,
         Task::Push { device } => {
             client()?
                 .send("POST", &path(&["devices", &device, "push"]), Vec::new())
@@ -287,6 +296,13 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// The day of it, in UTC.
+fn date(time: std::time::SystemTime) -> String {
+    let mut text = humantime::format_rfc3339_seconds(time).to_string();
+    text.truncate("2027-01-01".len());
+    text
 }
 
 /// Writes a line to standard output; a closed pipe is not an error worth a panic.

@@ -180,6 +180,12 @@ impl Configuration {
         Ok(())
     }
 
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// A path of the configuration as seen from the working directory.
     #[must_use]
     pub fn path(&self, path: &Path) -> PathBuf {

@@ -39,6 +39,7 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .route("/devices/{id}", get(device).delete(release_device))
         .route("/devices/{id}/commands", get(commands).post(send_command))
         .route("/devices/{id}/push", post(push))
+        .route("/push/topics", get(topics))
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -250,6 +251,11 @@ async fn cancel_command(
 async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     engine.push(&id).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// What devices are enrolled with; a push certificate of another topic would lose them.
+async fn topics(State(engine): State<Engine>) -> Result<Json<Value>, Failure> {
+    Ok(Json(json!({ "topics": engine.topics_in_use().await? })))
 }
 
 /// Prometheus' text format.

@@ -6,6 +6,7 @@ mod checkin;
 mod database;
 mod decisions;
 mod durability;
+mod identities;
 mod issuance;
 mod nodes;
 mod outbox;

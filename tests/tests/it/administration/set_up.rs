@@ -81,6 +81,67 @@ fn init_refuses_what_could_not_work_and_leaves_nothing() {
     assert!(!data.exists());
 }
 
+/// A folder with a TLS certificate for localhost, and what `lanyard init` makes of these arguments.
+fn init(arguments: &[&str]) -> (tempfile::TempDir, Result<String, String>) {
+    let folder = tempfile::tempdir().unwrap();
+    lanyard_tests::openssl::make_certificates(folder.path());
+    let mut command = std::process::Command::new(lanyard_tests::process::binary("lanyard"));
+    command.current_dir(folder.path());
+    let said = lanyard_tests::site::run(command.arg("init").args(arguments));
+    (folder, said)
+}
+
+#[test]
+fn init_makes_what_the_name_and_its_certificate_need() {
+    let configured = |arguments: &[&str]| {
+        let (folder, said) = init(arguments);
+        said.unwrap();
+        let text = fs::read_to_string(folder.path().join("data/lanyard.toml")).unwrap();
+        (folder, text)
+    };
+    let (folder, text) = configured(&["--name", "mdm.example.com"]);
+    assert!(text.contains("listen = \"0.0.0.0:443\""), "{text}");
+    assert!(text.contains("anchor = \"server/root.pem\""), "{text}");
+    assert!(folder.path().join("data/server/tls.key").exists());
+
+    let files = ["--tls-certificate", "server.pem", "--tls-key", "server.key"];
+    let (folder, text) = configured(&files);
+    let named = format!(
+        "certificate = \"{}\"",
+        folder.path().join("server.pem").display()
+    );
+    assert!(text.contains(&named) && !text.contains("anchor"), "{text}");
+    assert!(!folder.path().join("data/server/tls.key").exists());
+
+    let proxies = [
+        "--name",
+        "mdm.example.com",
+        "--behind-proxy",
+        "192.0.2.7,10.0.0.0/8",
+    ];
+    let (_, text) = configured(&proxies);
+    assert!(text.contains("mode = \"proxy\""), "{text}");
+    assert!(text.contains("[\"192.0.2.7\", \"10.0.0.0/8\"]"), "{text}");
+
+    for (arguments, part) in [
+        (
+            [&["--name", "mdm.example.com"][..], &files].concat(),
+            "is not for mdm.example.com",
+        ),
+        (
+            vec!["--tls-certificate", "server.pem", "--tls-key", "ca.key"],
+            "server.pem",
+        ),
+        (vec!["--tls-certificate", "server.pem"], "--tls-key"),
+        (vec!["--behind-proxy", "proxy.example"], "proxy.example"),
+    ] {
+        let (folder, said) = init(&arguments);
+        let said = said.unwrap_err();
+        assert!(said.contains(part), "{part:?} is not in {said}");
+        assert!(!folder.path().join("data").exists(), "{arguments:?}");
+    }
+}
+
 #[test]
 fn without_a_server_the_command_line_says_how_to_start_it() {
     let site = Site::temporary(&[]).unwrap();

@@ -16,8 +16,7 @@ use lanyard_device::{
 };
 use lanyard_engine::{
     Clock, DeviceAuthority, Engine, Hooks, Lifetimes, LocalUsers, PkiAnswer, ProfileSigner, Proof,
-    Rates,
-    Refusal, Setup, SignInAttempt, SignInRefused, SignedIn, Urls,
+    Rates, Refusal, Setup, SignInAttempt, SignInRefused, SignedIn, Urls,
 };
 use lanyard_mdm::{
     DeviceToken, PushMagic, UnlockToken,
