@@ -8,6 +8,7 @@
 //! | paths and handlers | [`http`] |
 //! | `lanyard.toml` | [`configuration`] |
 //! | policies: which plugins answer which hooks | `policy` |
+//! | TLS, and what proxies are believed | `tls`, `proxies` |
 //! | `lanyard init` | [`init`] |
 //! | the command line, a client of the administration's API | [`cli`] |
 #![cfg_attr(test, allow(clippy::unwrap_used))]

@@ -81,7 +81,7 @@ fn mode(file: &Path) -> u32 {
     fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
 
-fn import<'a>(file: &'a Path) -> [&'a str; 3] {
+fn import(file: &Path) -> [&str; 3] {
     ["apns", "import", file.to_str().unwrap()]
 }
 
