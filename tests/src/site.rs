@@ -33,6 +33,8 @@ const DATABASE_URL: &str = "LANYARD_DATABASE_URL";
 pub struct Site {
     root: PathBuf,
     address: SocketAddr,
+    /// Where devices find it, if something stands before it.
+    before: Option<SocketAddr>,
     /// Overrides of the server's configuration.
     environment: Vec<(String, String)>,
     server: Option<Process>,
@@ -70,6 +72,7 @@ impl Site {
         let site = Self {
             root: root.to_owned(),
             address: free_address()?,
+            before: None,
             environment: Vec::new(),
             server: None,
             apns: Mutex::new(None),
@@ -84,6 +87,38 @@ impl Site {
             .arg("--dir")
             .arg(site.factory()))?;
         Ok(site)
+    }
+
+    /// Another node of this installation: the same configuration, keys and database.
+    ///
+    /// # Errors
+    /// A sentence that says what does not work.
+    pub fn another_node(&self) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let root = folder.path().to_owned();
+        fs::create_dir(root.join("logs")).map_err(|error| error.to_string())?;
+        run(Command::new("cp")
+            .arg("-R")
+            .args([self.data(), root.join("server")]))?;
+        let mut node = Self {
+            root,
+            address: free_address()?,
+            before: None,
+            environment: self.environment.clone(),
+            server: None,
+            apns: Mutex::new(None),
+            announcement: self.announcement.clone(),
+            _temporary: Some(folder),
+        };
+        node.set(DATABASE_URL, self.database_url());
+        Ok(node)
+    }
+
+    /// Lets devices come through what stands before it, from its next start on.
+    pub fn stand_behind(&mut self, before: SocketAddr) {
+        self.before = Some(before);
+        let url = self.url("");
+        self.set("LANYARD_SERVER_PUBLIC_URL", format!("\"{url}\""));
     }
 
     /// The server's data directory.
@@ -146,7 +181,8 @@ impl Site {
     /// What devices put before a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}{path}", self.address.port())
+        let address = self.before.unwrap_or(self.address);
+        format!("https://localhost:{}{path}", address.port())
     }
 
     /// Overrides a key of the server's configuration, as `LANYARD_<SECTION>_<KEY>`, from its next start on.
@@ -254,6 +290,12 @@ impl Site {
     #[must_use]
     pub fn server_id(&self) -> Option<u32> {
         self.server.as_ref().map(Process::id)
+    }
+
+    /// Where the `server`, the `device` or the `apns` writes what it says.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{name}.log"))
     }
 
     /// What the server has said since its last start.
@@ -401,8 +443,7 @@ impl Site {
     }
 
     fn start(&self, name: &str, command: &mut Command) -> Result<Process, String> {
-        let log = self.root.join("logs").join(format!("{name}.log"));
-        Process::start(command, &log).map_err(|error| format!("{name}: {error}"))
+        Process::start(command, &self.log(name)).map_err(|error| format!("{name}: {error}"))
     }
 }
 

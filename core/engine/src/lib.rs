@@ -176,6 +176,12 @@ impl Engine {
         *current = Arc::new(hooks);
     }
 
+    /// The policy revision that is in force here.
+    #[must_use]
+    pub fn policy_revision(&self) -> Option<i64> {
+        self.hooks().revision
+    }
+
     /// The hooks of this moment.
     fn hooks(&self) -> Arc<Hooks> {
         let current = self.0.hooks.read().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use crate::{Engine, refusal::chain};
 /// Pushes that are under way at the same time.
 const BATCH: u64 = 500;
 /// How long other nodes leave a batch alone, whose node may have died. Longer than APNs may take to answer for all of it.
-const TAKEN_FOR: Duration = Duration::from_secs(120);
+const TAKEN_FOR: Duration = Duration::from_secs(30);
 /// Attempts after which a push is given up; the device is woken with its next command.
 const ATTEMPTS: i32 = 10;
 

@@ -119,8 +119,7 @@ pub(crate) async fn engine(
     base: &str,
 ) -> Result<(Engine, Policies), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
-        .map_err(named("server.sealing_key"))?;
+    let sealing = sealing_key(configuration)?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
     let signer = profile_signer(configuration, &sealing)?;
@@ -182,6 +181,15 @@ pub(crate) async fn engine(
         store,
     };
     Ok((Engine::new(setup).await?, policies))
+}
+
+/// What everything that is secret is sealed with, or derives from.
+///
+/// # Errors
+/// [`AssemblyError::File`]
+pub(crate) fn sealing_key(configuration: &Configuration) -> Result<SealingKey, AssemblyError> {
+    secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
+        .map_err(named("server.sealing_key"))
 }
 
 /// What runs plugins. Without its cache it does the same, and starts more slowly.

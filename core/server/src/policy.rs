@@ -5,6 +5,7 @@ mod bound;
 mod consistency;
 mod document;
 mod enforce;
+mod follow;
 mod reach;
 mod recorded;
 mod settings;

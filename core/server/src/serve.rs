@@ -2,7 +2,6 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use lanyard_pki::seal::SealingKey;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::{
@@ -70,8 +69,8 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let shared = Shared {
         engine: engine.clone(),
         organization: Arc::from(configuration.server.organization.as_str()),
-        // Forms need no memory beyond the process: a page that was open over a restart is offered again.
-        forms: SealingKey::generate().derive("sign-in forms"),
+        // Each node takes the forms that another one gave out.
+        forms: assembly::sealing_key(&configuration)?.derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
     let devices = http::device_router(shared, &configuration.limits);
@@ -81,8 +80,17 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies);
+    let administration = http::admin_router(engine.clone(), policies.clone());
     let mut running = JoinSet::new();
+    running.spawn({
+        let (engine, mut stopped) = (engine.clone(), stopped.clone());
+        async move {
+            tokio::select! {
+                () = policies.follow(&engine) => {}
+                () = listener::told_to_stop(&mut stopped) => {}
+            }
+        }
+    });
     running.spawn(listener::serve_operators(
         operators,
         socket,

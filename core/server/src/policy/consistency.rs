@@ -24,12 +24,14 @@ fn check_names(document: &Document) -> Result<(), PolicyRefused> {
     let mut names = BTreeSet::from([(HookPoint::Directory, LocalUsers::NAME)]);
     for binding in &document.bindings {
         let name = binding.name.as_str();
+        // It is part of paths, where `..` is none.
         let is_name = (1..=64).contains(&name.len())
+            && name.as_bytes()[0].is_ascii_alphanumeric()
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
         if !is_name {
-            let problem = "a name has 1 to 64 letters, digits, dots and hyphens";
+            let problem = "a name begins with a letter or digit, and has 1 to 64 letters, digits, dots and hyphens";
             return Err(refused(binding, problem));
         }
         if !names.insert((binding.hook, name)) {

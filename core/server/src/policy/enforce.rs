@@ -105,11 +105,32 @@ impl Policies {
     /// # Errors
     /// [`PolicyRefused`]
     pub(crate) async fn at_start(&self) -> Result<Hooks, PolicyRefused> {
-        let latest = self.0.store.latest_policy().await?;
-        let document = latest.as_ref().map(read).transpose()?;
+        self.latest(&mut *self.0.compiled.lock().await).await
+    }
+
+    /// Enforces the revision in force, which another node has applied.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`]; nothing is changed.
+    pub(super) async fn enforce_latest(&self, engine: &Engine) -> Result<(), PolicyRefused> {
         let mut compiled = self.0.compiled.lock().await;
-        let document = document.unwrap_or_default();
-        let mut hooks = self.bind(&document, &HashMap::new(), &mut compiled).await?;
+        let hooks = self.latest(&mut compiled).await?;
+        let revision = hooks.revision;
+        if revision != engine.policy_revision() {
+            engine.replace_hooks(hooks);
+            tracing::info!(revision, "policy of another node applied");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn latest_number(&self) -> Result<Option<i64>, StoreError> {
+        self.0.store.latest_policy_number().await
+    }
+
+    async fn latest(&self, compiled: &mut Compiled) -> Result<Hooks, PolicyRefused> {
+        let latest = self.0.store.latest_policy().await?;
+        let document = latest.as_ref().map(read).transpose()?.unwrap_or_default();
+        let mut hooks = self.bind(&document, &HashMap::new(), compiled).await?;
         hooks.revision = latest.map(|revision| revision.number);
         Ok(hooks)
     }
