@@ -167,6 +167,7 @@ impl Engine {
         device: &str,
         limit: u64,
     ) -> Result<Vec<CommandSummary>, StoreError> {
+        self.write_sent().await?;
         self.store().list_commands(device, None, limit).await
     }
 
@@ -175,6 +176,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`]
     pub async fn command(&self, uuid: &str) -> Result<Vec<lanyard_store::Command>, StoreError> {
+        self.write_sent().await?;
         let mut commands = Vec::new();
         for summary in self.store().find_commands_by_uuid(uuid).await? {
             commands.extend(
@@ -322,6 +324,7 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn cancel_command(&self, uuid: &str) -> Result<(), CommandRefused> {
+        self.write_sent().await?;
         let commands = self.store().find_commands_by_uuid(uuid).await?;
         if commands.is_empty() {
             return Err(CommandRefused::UnknownCommand(uuid.to_owned()));

@@ -1,4 +1,4 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of what devices did, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{Engine, Refusal, refusal::chain};
 
-/// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
+/// How often the outbox is looked at when nobody rings: retries come due, and notes are written.
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
@@ -63,10 +63,7 @@ impl Engine {
                 "the push outbox cannot be worked through",
                 self.push_due().await,
             );
-            complain(
-                "last-seen times cannot be written",
-                self.write_last_seen().await,
-            );
+            complain("what devices did cannot be noted", self.write_notes().await);
             if tidy_at <= Instant::now() {
                 complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
@@ -77,10 +74,7 @@ impl Engine {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
-        complain(
-            "last-seen times cannot be written",
-            self.write_last_seen().await,
-        );
+        complain("what devices did cannot be noted", self.write_notes().await);
         complain(
             "leases cannot be given up",
             self.store().release_leases(self.0.node).await,
@@ -94,12 +88,22 @@ impl Engine {
         self.store().hold_lease(work, holder, now + time, now).await
     }
 
-    async fn write_last_seen(&self) -> Result<(), StoreError> {
-        let seen = self.0.last_seen.take();
+    async fn write_notes(&self) -> Result<(), StoreError> {
+        self.write_sent().await?;
+        let seen = self.0.notes.take_seen();
         if seen.is_empty() {
             return Ok(());
         }
         self.store().touch_last_seen(&seen).await
+    }
+
+    /// Notes which commands this node has sent: before somebody asks, too.
+    pub(crate) async fn write_sent(&self) -> Result<(), StoreError> {
+        let sent = self.0.notes.take_sent();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        self.store().note_sent(&sent).await
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

@@ -39,8 +39,8 @@ mod enrollment;
 mod events;
 mod identity;
 mod issuance;
-mod last_seen;
 mod local_users;
+mod notes;
 mod password;
 mod persons;
 mod profiles;
@@ -94,7 +94,7 @@ struct State {
     exchanges: ceilings::Exchanges,
     throttle: throttle::Throttle,
     computing: computing::Computing,
-    last_seen: last_seen::LastSeen,
+    notes: notes::Notes,
     /// Places for asking those on trial.
     shadows: Arc<Semaphore>,
     clock: Clock,
@@ -129,7 +129,7 @@ impl Engine {
             exchanges: ceilings::Exchanges::default(),
             throttle,
             computing: computing::Computing::default(),
-            last_seen: last_seen::LastSeen::default(),
+            notes: notes::Notes::default(),
             shadows: Arc::new(Semaphore::new(records::TRIALS)),
             clock,
             outbox: Notify::new(),

@@ -41,6 +41,12 @@ impl CommandState {
         Self::Sent.as_str(),
         Self::NotNow.as_str(),
     ];
+
+    /// Whether the command is yet to be done.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        Self::OPEN.contains(&self.as_str())
+    }
 }
 
 /// A command without payload and result.

@@ -226,18 +226,18 @@ async fn whoever_has_all_their_places_may_replace_and_not_add() {
             .await
             .unwrap();
     }
-    let other = [asks_about("b", "look", "that")];
-    let replaced = store.ask_approvals(&of_device(3), &other, at(1)).await;
+    let other = || [asks_about("b", "look", "that")];
+    let replaced = store.ask_approvals(&of_device(3), &other(), at(1)).await;
     assert_eq!(replaced.unwrap(), AskOutcome::Waiting);
-    let added = store.ask_approvals(&of_device(16), &other, at(1)).await;
+    let added = store.ask_approvals(&of_device(16), &other(), at(1)).await;
     let too_many = AskOutcome::TooMany(TooManyPending::OfPerson);
     assert_eq!(added.unwrap(), too_many);
     // What was answered had no place any more, and its successor finds none.
     let answered = standing(&store, &of_device(4), 1).await;
     answer(&store, answered[0].asked.id, YES, 2).await;
-    let filled = store.ask_approvals(&of_device(16), &other, at(2)).await;
+    let filled = store.ask_approvals(&of_device(16), &other(), at(2)).await;
     assert_eq!(filled.unwrap(), AskOutcome::Waiting);
-    let refused = store.ask_approvals(&of_device(4), &other, at(3)).await;
+    let refused = store.ask_approvals(&of_device(4), &other(), at(3)).await;
     assert_eq!(refused.unwrap(), too_many);
     let untouched = standing(&store, &of_device(4), 3).await;
     assert_eq!(untouched[0].state, ApprovalState::Approved);

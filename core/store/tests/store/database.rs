@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, Certificate, CertificatePurpose, Challenge,
-    EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand, NewIssuance, NewSession, Occasion,
-    Store, TokenUpdate, TokenUpdateOutcome, TransactionKey,
+    CommandAnswer, CommandStatus, EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand,
+    NewIssuance, NewSession, Occasion, SentNote, Store, TokenUpdate, TokenUpdateOutcome,
+    TransactionKey,
 };
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
@@ -75,6 +76,28 @@ async fn new_postgres_database(server: &str) -> String {
     administrator.execute_unprepared(&create).await.unwrap();
     let (server, _) = server.rsplit_once('/').unwrap();
     format!("{server}/{name}")
+}
+
+pub(crate) fn answer<'a>(
+    uuid: &'a str,
+    status: CommandStatus,
+    result: &'a [u8],
+) -> CommandAnswer<'a> {
+    CommandAnswer {
+        uuid,
+        status,
+        result,
+        error: None,
+        sent_at: None,
+    }
+}
+
+pub(crate) fn sent(uuid: &str, seconds: u64) -> SentNote {
+    SentNote {
+        enrollment_id: UDID.to_owned(),
+        uuid: uuid.to_owned(),
+        at: at(seconds),
+    }
 }
 
 pub(crate) fn new_session(n: u8) -> NewSession {

@@ -3,13 +3,14 @@
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
     CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, Occasion,
-    PushOutcome, Store, StoreError,
+    PushOutcome, SentNote, Store, StoreError,
 };
 
 use uuid::Uuid;
 
 use crate::database::{
-    TestDatabase, UDID, at, authenticate_row, command, enroll, issuance, new_database, tokens,
+    TestDatabase, UDID, answer, at, authenticate_row, command, enroll, issuance, new_database,
+    tokens,
 };
 
 async fn second_node(database: &TestDatabase) -> Store {
@@ -146,9 +147,15 @@ async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Resu
                 let uuid = format!("{id}-{round}");
                 let queued = node.enqueue(command(id, &uuid), now).await?;
                 assert!(!matches!(queued, EnqueueOutcome::UnknownEnrollment));
-                node.mark_sent(id, &uuid, now).await?;
-                let status = CommandStatus::Acknowledged;
-                node.settle(id, &uuid, status, b"", None, now).await?;
+                let (enrollment_id, uuid) = (id.to_owned(), uuid);
+                let sent = SentNote {
+                    enrollment_id,
+                    uuid: uuid.clone(),
+                    at: now,
+                };
+                node.note_sent(&[sent]).await?;
+                let answer = answer(&uuid, CommandStatus::Acknowledged, b"");
+                node.settle(id, answer, now).await?;
             }
         }
         1 => {
