@@ -11,6 +11,8 @@ use crate::{Engine, Refusal, refusal::chain};
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
+/// How long one node is the one that looks up persons, or tidies, unless it says so again.
+const KEEPER: Duration = Duration::from_secs(15);
 /// How often expired challenges and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
@@ -32,15 +34,18 @@ impl Engine {
     }
 
     async fn keep_looking_up_persons(&self) {
+        let mut next = Instant::now();
         loop {
             let looked_up = async {
-                if self.holds("persons", 2 * LOOK_UP).await? {
+                let now = Instant::now();
+                if self.holds("persons", KEEPER).await? && next <= now {
+                    next = now + LOOK_UP;
                     self.look_up_persons().await?;
                 }
                 Ok::<_, Refusal>(())
             };
             complain("persons cannot be looked up", looked_up.await);
-            tokio::time::sleep(LOOK_UP).await;
+            tokio::time::sleep(KEEPER / 3).await;
         }
     }
 
@@ -107,7 +112,7 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
-        if !self.holds("tidying", 2 * TIDY).await? {
+        if !self.holds("tidying", KEEPER).await? {
             return Ok(());
         }
         let now = self.now();
