@@ -11,8 +11,10 @@ use crate::{Engine, Refusal, refusal::chain};
 const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
+/// The work of looking up persons.
+pub(crate) const PERSONS: &str = "persons";
 /// How long one node is the one that looks up persons, or tidies, unless it says so again.
-const KEEPER: Duration = Duration::from_secs(15);
+pub(crate) const KEEPER: Duration = Duration::from_secs(15);
 /// How often expired challenges and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
@@ -30,6 +32,7 @@ impl Engine {
             () = self.deliver_until(stop) => {}
             () = self.keep_looking_up_persons() => {}
             () = self.keep_telling_events() => {}
+            () = self.keep_noting() => {}
         }
     }
 
@@ -38,7 +41,7 @@ impl Engine {
         loop {
             let looked_up = async {
                 let now = Instant::now();
-                if self.holds("persons", KEEPER).await? && next <= now {
+                if self.holds(PERSONS, KEEPER).await? && next <= now {
                     next = now + LOOK_UP;
                     self.look_up_persons().await?;
                 }
@@ -60,6 +63,13 @@ impl Engine {
         }
     }
 
+    async fn keep_noting(&self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            complain("what devices did cannot be noted", self.write_notes().await);
+        }
+    }
+
     async fn deliver_until(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
@@ -68,7 +78,6 @@ impl Engine {
                 "the push outbox cannot be worked through",
                 self.push_due().await,
             );
-            complain("what devices did cannot be noted", self.write_notes().await);
             if tidy_at <= Instant::now() {
                 complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
@@ -108,7 +117,11 @@ impl Engine {
         if sent.is_empty() {
             return Ok(());
         }
-        self.store().note_sent(&sent).await
+        let noted = self.store().note_sent(&sent).await;
+        if noted.is_err() {
+            self.0.notes.put_back(sent);
+        }
+        noted
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {

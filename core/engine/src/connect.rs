@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use lanyard_commands::Facts;
 use lanyard_mdm::{
     EnrollmentId, Sender,
     connect::{ErrorItem, Outcome, Report, Status, Unreadable},
@@ -71,20 +72,24 @@ impl Engine {
         let channel = id.to_string();
         self.0.notes.seen(&channel, now);
         let is_as_it_was = said == Said::Idle && id.user().is_none();
-        let command = if is_as_it_was && self.hooks().selection.is_empty() {
+        let mut command = if is_as_it_was && self.hooks().selection.is_empty() {
             // It came with the question who speaks.
             speaker.into_next()
         } else {
             self.choose(&channel, said != Said::Idle, result, now)
                 .await?
         };
-        match command {
-            Some(command) => Ok(Some(self.send(&channel, command, now))),
-            None => {
-                self.come_back(&channel, said, now).await?;
-                Ok(None)
-            }
+        while let Some(chosen) = &command
+            && !self.may_go_out(&channel, &chosen.summary, now).await?
+        {
+            // It was cancelled after it was chosen, so there is one less each time.
+            command = self.choose(&channel, said != Said::Idle, None, now).await?;
         }
+        let Some(command) = command else {
+            self.come_back(&channel, said, now).await?;
+            return Ok(None);
+        };
+        Ok(Some(self.send(&channel, command, now)))
     }
 
     async fn take_report(
@@ -210,6 +215,21 @@ impl Engine {
         };
         self.settle(&sender, result, body, now).await?;
         Ok(id.clone())
+    }
+
+    /// Whether a command may be sent that was chosen a moment ago. Taking one is a read; but whoever is told that an EraseDevice is
+    /// cancelled must be able to rely on it, so what destroys something, or is not known to do no such thing, is claimed first.
+    async fn may_go_out(
+        &self,
+        channel: &str,
+        command: &CommandSummary,
+        now: SystemTime,
+    ) -> Result<bool, Refusal> {
+        if Facts::of(&command.request_type).is_some_and(|facts| !facts.destructive) {
+            return Ok(true);
+        }
+        let claimed = self.store().claim_command(channel, &command.uuid, now);
+        Ok(claimed.await?)
     }
 
     /// The command's property list; that it was sent is noted later, so that taking a command is a read.

@@ -85,8 +85,19 @@ impl Engine {
 
     /// Tells the events that are due, to each binding its own: one that is slow holds up itself.
     pub(crate) async fn deliver_events(&self) -> Result<(), StoreError> {
+        let hooks = self.hooks();
+        let is_bound = |binding: &String| {
+            let mut bound = hooks.events.iter().map(|each| &each.name);
+            bound.any(|name| name == binding)
+                || hooks.event_shadows().any(|each| each.name == *binding)
+        };
+        let is_latest = hooks.revision == self.store().latest_policy_number().await?;
         let mut told = JoinSet::new();
         for binding in self.store().bindings_due(self.now()).await? {
+            // Another node has a later policy, and tells whom this one does not know.
+            if !is_bound(&binding) && !is_latest {
+                continue;
+            }
             let engine = self.clone();
             told.spawn(async move { engine.tell(&binding).await });
         }

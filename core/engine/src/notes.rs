@@ -58,6 +58,15 @@ impl Notes {
         sent.into_iter().map(note).collect()
     }
 
+    /// What could not be written is written the next time.
+    pub(crate) fn put_back(&self, sent: Vec<SentNote>) {
+        let mut notes = self.lock();
+        for note in sent {
+            let key = (note.enrollment_id, note.uuid);
+            notes.sent.entry(key).or_insert(note.at);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Gathered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -199,6 +199,11 @@ fn warn_of(configuration: &Configuration) {
             "nobody can enroll, and no enrolled device is woken: lanyard.toml has no [push] section that names a push certificate"
         );
     }
+    if configuration.database.url.is_unverified() {
+        tracing::warn!(
+            "database.url does not say sslmode=verify-full: whoever is between here and the database could be the database"
+        );
+    }
     let enrollment = &configuration.enrollment;
     if enrollment.device_ca == DeviceCa::Require
         && enrollment.apple_ca.is_none()

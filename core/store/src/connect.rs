@@ -2,7 +2,7 @@
 //! the same for both.
 //!
 //! Transactions of SQLite come one after another. Those of PostgreSQL run side by side at *read committed*, so a use case that reads
-//! before it writes locks what it read: rows with `lock_exclusive`, and with [`take_turn`] what is no row yet. Whoever locks several takes
+//! before it writes locks what it read: rows with `lock_exclusive`, and with [`take_turn`](crate::turn::take_turn) what is no row yet. Whoever locks several takes
 //! a device before its user channels, and an enrollment before its commands and pushes, so that no two wait for each other.
 
 mod postgres;
@@ -19,8 +19,6 @@ use uuid::Uuid;
 use crate::decisions::DecisionRecord;
 use crate::events::NewEvent;
 use crate::{StoreError, migration};
-
-pub(crate) use postgres::take_turn;
 
 /// How long a statement waits for its connection, or for another process's lock, before it fails. Longer than the slowest
 /// transaction here, shorter than the patience of a device (60 s).

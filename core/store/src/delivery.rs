@@ -80,6 +80,33 @@ pub enum CancelOutcome {
 }
 
 impl Store {
+    /// Takes a command for its device, before it is sent: from then on it cannot be cancelled. `false` if it is done, cancelled or
+    /// cleared, and must not be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn claim_command(
+        &self,
+        enrollment_id: &str,
+        uuid: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let change = ActiveModel {
+            state: Set(CommandState::Sent.as_str().to_owned()),
+            sent_at: Set(Some(to_millis(now))),
+            ..ActiveModel::default()
+        };
+        let claimed = Entity::update_many()
+            .set(change)
+            .filter(Column::EnrollmentId.eq(enrollment_id))
+            .filter(Column::Uuid.eq(uuid))
+            .filter(Column::State.is_in(CommandState::OPEN))
+            .exec(self.writer()?)
+            .await?;
+        Ok(claimed.rows_affected > 0)
+    }
+
     /// Notes which commands were sent. One that is done, cancelled or cleared by now stays so.
     ///
     /// # Errors
@@ -135,11 +162,16 @@ impl Store {
             CommandStatus::CommandFormatError => CommandState::FormatError,
             CommandStatus::NotNow => CommandState::NotNow,
         };
+        let mut answerable = CommandState::OPEN.to_vec();
+        if status != CommandStatus::NotNow {
+            // It was on its way when it was cancelled: what became of it is what the device says.
+            answerable.push(CommandState::Cancelled.as_str());
+        }
         let mut update = Entity::update_many()
             .col_expr(Column::State, Expr::value(state.as_str()))
             .filter(Column::EnrollmentId.eq(enrollment_id))
             .filter(Column::Uuid.eq(uuid))
-            .filter(Column::State.is_in(CommandState::OPEN));
+            .filter(Column::State.is_in(answerable));
         if let Some(sent_at) = sent_at {
             update = update.col_expr(Column::SentAt, Expr::value(to_millis(sent_at)));
         }
@@ -176,7 +208,8 @@ impl Store {
         Ok(known.map_or(Settled::Unknown, |_| Settled::Duplicate))
     }
 
-    /// Takes back a command that the device does not have: one that was never sent, or that it answered with NotNow.
+    /// Takes back a command that the device does not have, as far as is known: one whose sending was not noted, or that it answered with
+    /// NotNow. If the device had it all the same, its answer is [recorded](Self::settle).
     ///
     /// # Errors
     ///

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -174,10 +174,8 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn touch_last_seen(&self, seen: &[(String, SystemTime)]) -> Result<(), StoreError> {
-        // In one order, so that two nodes do not wait for each other.
-        let mut seen: Vec<_> = seen.iter().collect();
-        seen.sort();
         let tx = self.begin().await?;
+        lock_all(&tx, seen.iter().map(|(id, _)| id.as_str())).await?;
         for (id, at) in seen {
             let at = to_millis(*at);
             Entity::update_many()
@@ -229,11 +227,16 @@ pub(crate) async fn lock_all(
     tx: &DatabaseTransaction,
     ids: impl IntoIterator<Item = &str>,
 ) -> Result<(), StoreError> {
+    // By their octets, whatever the database's language is.
+    let order = match tx.get_database_backend() {
+        DbBackend::Postgres => Expr::cust("id COLLATE \"C\""),
+        _ => Expr::col(Column::Id),
+    };
     let _: Vec<String> = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::Id.is_in(ids))
-        .order_by_asc(Column::Id)
+        .order_by(order, Order::Asc)
         .lock_exclusive()
         .into_tuple()
         .all(tx)

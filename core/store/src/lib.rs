@@ -40,6 +40,7 @@ mod sign_ins;
 mod standings;
 mod tokens;
 mod transactions;
+mod turn;
 mod users;
 mod word;
 

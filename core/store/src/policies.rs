@@ -6,9 +6,9 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-use crate::connect::take_turn;
 use crate::entity::{plugin, policy_revision};
 use crate::instant::{from_millis, to_millis};
+use crate::turn::take_turn;
 use crate::{Store, StoreError, page};
 
 /// A policy as it was applied.

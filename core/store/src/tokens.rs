@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
 };
 
-use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, secret, update};
+use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, lock_all, secret, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::sessions::{self, SessionState, read_id};
@@ -171,6 +171,7 @@ impl Store {
             None => channels_of(&tx, &row.device_id).await?,
             Some(_) => vec![row.id],
         };
+        lock_all(&tx, channels.iter().map(String::as_str)).await?;
         let change = ActiveModel {
             state: Set(EnrollmentState::CheckedOut.as_str().to_owned()),
             checked_out_at: Set(Some(to_millis(now))),

@@ -43,7 +43,9 @@ impl From<StoreError> for Failure {
 impl From<UserRefused> for Failure {
     fn from(error: UserRefused) -> Self {
         let status = match error {
-            UserRefused::NameTaken | UserRefused::HasDevices => StatusCode::CONFLICT,
+            UserRefused::NameTaken | UserRefused::HasDevices | UserRefused::IsEnrolling => {
+                StatusCode::CONFLICT
+            }
             UserRefused::Unknown => StatusCode::NOT_FOUND,
             UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,

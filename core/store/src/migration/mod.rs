@@ -14,7 +14,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statemen
 use sea_orm_migration::prelude::*;
 
 use crate::StoreError;
-use crate::connect::take_turn;
+use crate::turn::take_turn;
 
 struct Migrator;
 

@@ -386,6 +386,10 @@ async fn a_poll_finds_what_waits_and_what_came_of_it() {
     assert_eq!(too_soon, IssueOutcome::ApprovalGone);
     let nothing = store.find_certificate(&certificate(1).fingerprint).await;
     assert_eq!(nothing.unwrap(), None);
+    // The answer may change between its being read and its being used.
+    answer(&store, asked.asked.id, NO, 4).await;
+    let denied = using.issue(&issuance(1), at(4)).await.unwrap();
+    assert_eq!(denied, IssueOutcome::ApprovalGone);
     answer(&store, asked.asked.id, YES, 4).await;
     let issued = using.issue(&issuance(1), at(5)).await.unwrap();
     assert_eq!(issued, IssueOutcome::Issued);

@@ -231,6 +231,22 @@ async fn an_answer_says_when_its_command_was_sent_and_a_late_note_changes_nothin
 }
 
 #[tokio::test]
+async fn what_was_on_its_way_when_it_was_cancelled_ends_as_the_device_says() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+    let cancelled = store.cancel_command(UDID, "a", at(4)).await.unwrap();
+    assert_eq!(cancelled, CancelOutcome::Cancelled);
+    let put_off = settle(&store, "a", CommandStatus::NotNow, 5).await;
+    assert_eq!(put_off, Settled::Duplicate, "it is not offered again");
+    let done = settle(&store, "a", CommandStatus::Acknowledged, 5).await;
+    assert_eq!(done, Settled::Recorded);
+    let known = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(known.summary.state, CommandState::Acknowledged);
+    assert!(known.result.is_some());
+}
+
+#[tokio::test]
 async fn only_what_the_device_does_not_have_is_cancelled() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
