@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use crate::stage::Failure;
 
 /// Names the server to those who make databases on it: `postgres://lanyard@127.0.0.1:PORT/postgres`.
-pub(crate) const VARIABLE: &str = "LANYARD_TEST_POSTGRES";
+pub(crate) const OF_TESTS: &str = "LANYARD_TEST_POSTGRES";
+
+/// The same for one that is measured.
+pub(crate) const MEASURED: &str = "LANYARD_BENCH_POSTGRES";
 
 /// Where Debian puts the server's programs, by version, and off `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -99,7 +102,7 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Its URL, for [`VARIABLE`].
+    /// Its URL, for [`OF_TESTS`] or [`MEASURED`].
     pub(crate) fn url(&self) -> String {
         format!("postgres://lanyard@127.0.0.1:{}/postgres", self.port)
     }

@@ -69,7 +69,7 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
         } else {
             &[]
         };
-        let environment = (postgres::VARIABLE, postgres.url());
+        let environment = (postgres::OF_TESTS, postgres.url());
         test(
             "Running those that keep data again, on PostgreSQL",
             those,
@@ -113,7 +113,7 @@ pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
             folder.display()
         )));
     }
-    setup::prepare(&setup::TO_BUILD)?;
+    setup::prepare(&setup::TO_MEASURE)?;
     let stage = Stage::begin("Building, optimised (the first time: about 15 minutes on 2 cores)");
     let mut build = cargo(["build", "--release", "--locked", "--bins"]);
     complete(build.args(["--package", "lanyard-server", "--package", "lanyard-device"]))?;
@@ -125,7 +125,8 @@ pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
             .fold(&mut bench, |bench, name| bench.arg("--bench").arg(name)),
     };
     stage.done();
-    complete(&mut bench)
+    let postgres = Postgres::start(true)?;
+    complete(bench.env(postgres::MEASURED, postgres.url()))
 }
 
 /// Tests that read Apple's recorded messages pass without them; a line here keeps that from going unseen.
