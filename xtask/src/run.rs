@@ -63,16 +63,11 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
     let keep_data = |name: &String| KEEP_DATA.contains(&name.as_str());
     let second = if packages.is_empty() || packages.iter().any(keep_data) {
         let postgres = Postgres::start(false)?;
-        let keeping = KEEP_DATA.map(|name| ["-p", name]);
-        let those = if packages.is_empty() {
-            keeping.as_flattened()
-        } else {
-            &[]
-        };
         let environment = (postgres::OF_TESTS, postgres.url());
         test(
-            "Running those that keep data again, on PostgreSQL",
-            those,
+            "Running the tests again, on PostgreSQL",
+            // Those of two packages alone would be built with other features, wasmtime and all.
+            all,
             Some(environment),
         )
     } else {
