@@ -95,6 +95,8 @@ impl Stage {
 
     /// What the database says.
     pub(crate) async fn records(&self) -> Records {
+        // That a command was sent is written down a moment later, or when somebody asks for one.
+        let _ = self.site.ask("GET", "/api/v1/commands/none");
         let database = self.database().await;
         let mut records = Records::new();
         let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;
