@@ -97,9 +97,9 @@ impl Site {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let root = folder.path().to_owned();
         fs::create_dir(root.join("logs")).map_err(|error| error.to_string())?;
-        run(Command::new("cp")
-            .arg("-R")
-            .args([self.data(), root.join("server")]))?;
+        for (from, to) in [(self.data(), "server"), (self.factory(), "factory")] {
+            run(Command::new("cp").arg("-R").args([from, root.join(to)]))?;
+        }
         let mut node = Self {
             root,
             address: free_address()?,
