@@ -1,10 +1,10 @@
 //! Keeps everything Lanyard must remember: people, enrollment sessions, certificates, enrollments, command queues and the
-//! push outbox, in SQLite through SeaORM, each use one transaction with a typed outcome.
+//! push outbox, in SQLite or PostgreSQL through SeaORM, each use one transaction with a typed outcome.
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
 //! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
-//! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
+//! they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
 //! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
