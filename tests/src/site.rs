@@ -20,7 +20,7 @@ use lanyard_store::Store;
 use tempfile::TempDir;
 
 use crate::{
-    database,
+    database::{self, OnPostgres},
     process::{Process, binary, wait_until},
 };
 
@@ -41,6 +41,8 @@ pub struct Site {
     apns: Mutex<Option<Process>>,
     /// What the simulated APNs said when it was last started.
     announcement: Option<Announcement>,
+    /// Dropped with the site, if it is on PostgreSQL.
+    _database: Option<OnPostgres>,
     /// Removed with the site, if it is a temporary one.
     _temporary: Option<TempDir>,
 }
@@ -53,8 +55,9 @@ impl Site {
     pub fn temporary(init: &[&str]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut site = Self::at(folder.path(), init)?;
-        if let Some(url) = database::on_postgres()? {
-            site.set(DATABASE_URL, url);
+        if let Some(database) = database::on_postgres()? {
+            site.set(DATABASE_URL, database.url());
+            site._database = Some(database);
         }
         site._temporary = Some(folder);
         Ok(site)
@@ -77,6 +80,7 @@ impl Site {
             server: None,
             apns: Mutex::new(None),
             announcement: None,
+            _database: None,
             _temporary: None,
         };
         if !site.data().join("lanyard.toml").exists() {
@@ -108,6 +112,7 @@ impl Site {
             server: None,
             apns: Mutex::new(None),
             announcement: self.announcement.clone(),
+            _database: None,
             _temporary: Some(folder),
         };
         node.set(DATABASE_URL, self.database_url());

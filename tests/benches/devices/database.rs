@@ -1,10 +1,13 @@
 //! The databases that are measured.
 
-use lanyard_tests::{database, site::Site};
+use lanyard_tests::{
+    database::{self, OnPostgres},
+    site::Site,
+};
 
 pub(crate) enum Database {
     Sqlite,
-    Postgres(String),
+    Postgres(OnPostgres),
 }
 
 /// SQLite, and PostgreSQL where `cargo xtask bench` has started one.
@@ -28,7 +31,7 @@ impl Database {
                 let file = site.data().join("lanyard.db");
                 format!("\"sqlite://{}\"", file.display())
             }
-            Self::Postgres(url) => format!("\"{url}\""),
+            Self::Postgres(database) => format!("\"{}\"", database.url()),
         }
     }
 }

@@ -36,7 +36,7 @@ use lanyard_scep::{
     client::{Answer, Authorities, Enrollment},
 };
 use lanyard_store::{Approval, ApprovalAnswer, ApprovalState, Store};
-use lanyard_tests::database;
+use lanyard_tests::database::{self, OnPostgres};
 use tempfile::TempDir;
 
 pub(super) const USER: &str = "tester";
@@ -47,6 +47,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Workshop {
     pub(super) engine: Engine,
     pub(super) store: Store,
+    _database: Option<OnPostgres>,
     _folder: TempDir,
 }
 
@@ -87,7 +88,8 @@ impl Workshop {
     ) -> Workshop {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite://{}", folder.path().join("lanyard.db").display());
-        let url = database::on_postgres().unwrap().unwrap_or_else(file);
+        let database = database::on_postgres().unwrap();
+        let url = database.as_ref().map_or_else(file, OnPostgres::url);
         let sealing = SealingKey::generate();
         let store = Store::connect(&url, sealing.clone()).await.unwrap();
         let native: Arc<dyn Directory> = Arc::new(LocalUsers::new(store.clone()).unwrap());
@@ -105,6 +107,7 @@ impl Workshop {
         Workshop {
             engine,
             store,
+            _database: database,
             _folder: folder,
         }
     }
