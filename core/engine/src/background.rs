@@ -1,4 +1,5 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen,
+//! reminding of certificates that end, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use crate::{Engine, Refusal, refusal::chain};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
-const TICK: Duration = Duration::from_secs(1);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
 /// How often expired challenges and sessions are looked for.
@@ -57,24 +58,31 @@ impl Engine {
 
     async fn deliver_until(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
-        let mut tidy_at = Instant::now();
+        let (mut write_at, mut tidy_at) = (Instant::now(), Instant::now());
         loop {
-            complain(
-                "the push outbox cannot be worked through",
-                self.push_due().await,
-            );
-            complain(
-                "last-seen times cannot be written",
-                self.write_last_seen().await,
-            );
+            let wait = match self.push_due().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    complain("the push outbox cannot be worked through", Err(error));
+                    TICK
+                }
+            };
+            if write_at <= Instant::now() {
+                complain(
+                    "last-seen times cannot be written",
+                    self.write_last_seen().await,
+                );
+                write_at = Instant::now() + TICK;
+            }
             if tidy_at <= Instant::now() {
+                self.remind_of_certificates();
                 complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
             }
             tokio::select! {
                 () = &mut stop => break,
                 () = self.0.outbox.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         complain(

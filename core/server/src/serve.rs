@@ -16,7 +16,9 @@ use crate::{
     assembly::{self, AssemblyError, named},
     configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Shared, paths},
-    listener, secrets,
+    listener,
+    push::PushFiles,
+    secrets,
 };
 
 /// The server does not start, or stops.
@@ -81,8 +83,16 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies);
+    let push_files = PushFiles::new(configuration.clone(), engine.clone());
+    let administration = http::admin_router(engine.clone(), policies, push_files.clone());
     let mut running = JoinSet::new();
+    let mut told = stopped.clone();
+    running.spawn(async move {
+        tokio::select! {
+            () = push_files.watch() => {}
+            () = listener::told_to_stop(&mut told) => {}
+        }
+    });
     running.spawn(listener::serve_operators(
         operators,
         socket,
