@@ -51,7 +51,10 @@ pub(crate) fn router(engine: Engine, policies: Policies, push_files: PushFiles) 
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
         )
-        .nest("/api/v1/apns", super::push::router(engine.clone(), push_files))
+        .nest(
+            "/api/v1/apns",
+            super::push::router(engine.clone(), push_files),
+        )
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 
