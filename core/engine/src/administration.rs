@@ -1,5 +1,7 @@
 //! What operators do with devices and commands.
 
+use std::time::SystemTime;
+
 use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
@@ -136,6 +138,14 @@ impl Engine {
         self.store().find_enrollment(id).await
     }
 
+    /// When a device is woken next, as far as is known.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn next_push(&self, id: &str) -> Result<Option<SystemTime>, StoreError> {
+        self.store().push_due(id).await
+    }
+
     /// Releases a device, as if it had checked out: nothing is pushed to it any more, and another person may enroll it.
     ///
     /// # Errors
@@ -219,7 +229,7 @@ impl Engine {
             EnqueueOutcome::Queued { .. } => Ok(Sent {
                 uuid,
                 checked: !matches!(command, Command::Raw(_)),
-                wakes: self.setup().push.is_some(),
+                wakes: !self.topics().is_empty(),
             }),
             EnqueueOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
@@ -350,14 +360,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Wakes a device, whether or not it has a command.
+    /// Wakes a device, whether or not it has a command; and even if APNs called its token dead, which might have been meant for another
+    /// configuration than today's.
     ///
     /// # Errors
     /// [`CommandRefused`]
     pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
-        if self.setup().push.is_none() {
+        if self.topics().is_empty() {
             return Err(CommandRefused::NoPush);
         }
+        self.store().try_token_again(device).await?;
         match self.store().schedule_push(device, self.now()).await? {
             ScheduleOutcome::Scheduled => {
                 self.0.outbox.notify_one();

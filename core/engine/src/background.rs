@@ -1,4 +1,5 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of what devices did, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of what devices did, reminding of
+//! certificates that end, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use crate::{Engine, Refusal, refusal::chain};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and notes are written.
-const TICK: Duration = Duration::from_secs(1);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
 /// The work of looking up persons.
@@ -74,18 +75,22 @@ impl Engine {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
         loop {
-            complain(
-                "the push outbox cannot be worked through",
-                self.push_due().await,
-            );
+            let wait = match self.push_due().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    complain("the push outbox cannot be worked through", Err(error));
+                    TICK
+                }
+            };
             if tidy_at <= Instant::now() {
+                self.remind_of_certificates();
                 complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
             }
             tokio::select! {
                 () = &mut stop => break,
                 () = self.0.outbox.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         complain("what devices did cannot be noted", self.write_notes().await);

@@ -224,15 +224,16 @@ impl Engine {
         }
     }
 
-    /// Another topic than the push certificate's means a profile of another server: the device could never be woken.
+    /// Another topic than a push certificate's means a profile of another server: the device could never be woken.
     fn check_topic(&self, id: &EnrollmentId, topic: &str) -> Result<(), Refusal> {
-        match &self.setup().push {
-            Some(push) if push.topic() != topic => Err(Refusal::bad_request(format!(
-                "{id}: the topic {} is not the push certificate's",
-                topic.escape_debug()
-            ))),
-            _ => Ok(()),
+        let topics = self.topics();
+        if topics.is_empty() || topics.iter().any(|known| known.name() == topic) {
+            return Ok(());
         }
+        Err(Refusal::bad_request(format!(
+            "{id}: the topic {} is no push certificate's",
+            topic.escape_debug()
+        )))
     }
 }
 

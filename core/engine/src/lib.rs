@@ -12,6 +12,7 @@
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
+//! | push certificates and what is wrong with them | `topics`, [`Engine::replace_push`] |
 //! | events, from theirs | `events` |
 //! | whether persons may still act | `standing`, [`Engine::look_up_persons`] |
 //! | ticks | `schedule`, [`Engine::tell_ticks`] |
@@ -53,15 +54,17 @@ mod sign_in;
 mod stable_uuid;
 mod standing;
 mod throttle;
+mod topics;
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
+use lanyard_push::schedule::Pace;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
@@ -81,6 +84,7 @@ pub use setup::{
 };
 pub use sign_in::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 pub use throttle::{Rates, network};
+pub use topics::{PushTopic, PushTrouble};
 
 /// The use cases, over one store and one set of hooks. Cheap to clone.
 #[derive(Clone)]
@@ -91,6 +95,10 @@ struct State {
     node: Uuid,
     setup: Setup,
     hooks: RwLock<Arc<Hooks>>,
+    topics: RwLock<Vec<Arc<topics::Topic>>>,
+    /// How fast pushes go, by the time since `started`.
+    pace: Mutex<Pace>,
+    started: Instant,
     exchanges: ceilings::Exchanges,
     throttle: throttle::Throttle,
     computing: computing::Computing,
@@ -119,13 +127,18 @@ impl Engine {
     /// # Errors
     /// [`SetupError`]
     pub async fn with_clock(mut setup: Setup, clock: Clock) -> Result<Self, SetupError> {
-        setup.check_topic().await?;
+        let push = std::mem::take(&mut setup.push);
+        let topics = topics::checked(push, &[], &setup.store).await?;
+        let pace = Pace::new(setup.pushes_per_second.get());
         let hooks = std::mem::take(&mut setup.hooks);
         let throttle = throttle::Throttle::new(setup.rates);
-        Ok(Self(Arc::new(State {
+        let engine = Self(Arc::new(State {
             node: Uuid::new_v4(),
             setup,
             hooks: RwLock::new(Arc::new(hooks)),
+            topics: RwLock::new(topics),
+            pace: Mutex::new(pace),
+            started: Instant::now(),
             exchanges: ceilings::Exchanges::default(),
             throttle,
             computing: computing::Computing::default(),
@@ -135,7 +148,9 @@ impl Engine {
             outbox: Notify::new(),
             events: Notify::new(),
             binary_plists: AtomicU64::new(0),
-        })))
+        }));
+        engine.remind_of_certificates();
+        Ok(engine)
     }
 
     /// How many binary property lists devices have sent since the start; each was refused.

@@ -1,10 +1,6 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use lanyard_engine::{
     DeviceAuthority, Engine, ErrorChain, Lifetimes, LocalUsers, PasswordError, ProfileSigner,
@@ -12,17 +8,20 @@ use lanyard_engine::{
 };
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Authority, IssueError, seal::SealingKey};
-use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
+use lanyard_push::{CertificateError, EndpointError as ApnsError};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
 use lanyard_wasm::{Cache, DirectoryError, Rooms, StartError};
 use zeroize::Zeroizing;
 
 use crate::{
-    configuration::{Configuration, DatabaseUrl, DeviceCa, Push, ScepCompatibility, ScepMode},
+    configuration::{
+        Configuration, DatabaseUrl, DeviceCa, ScepCompatibility, ScepMode, default_pace,
+    },
     http::paths,
     outside,
     policy::Policies,
+    push,
     secrets::{self, FileError},
 };
 
@@ -54,13 +53,23 @@ pub enum AssemblyError {
     #[error("the SCEP endpoint cannot be set up")]
     Endpoint(#[from] EndpointError),
     /// The push certificate.
-    #[error("{file}, which `push.certificate` names, cannot be used")]
+    #[error("{file}, which `[push]` names, cannot be used")]
     PushCertificate {
         /// The file.
         file: String,
         /// Why.
         #[source]
         error: CertificateError,
+    },
+    /// Two push certificates for one topic.
+    #[error(
+        "{file}, which `push.further` names, has the topic {topic}, as another push certificate does; name one of them"
+    )]
+    SameTopic {
+        /// The later file.
+        file: String,
+        /// Its topic.
+        topic: String,
     },
     /// Where APNs is.
     #[error("the APNs server cannot be used")]
@@ -155,11 +164,11 @@ pub(crate) async fn engine(
             DeviceCa::Record => DeviceAuthority::Record,
             DeviceCa::Require => DeviceAuthority::Require,
         },
-        push: configuration
+        push: push::clients(configuration)?,
+        pushes_per_second: configuration
             .push
             .as_ref()
-            .map(|push| apns(configuration, push))
-            .transpose()?,
+            .map_or_else(default_pace, |push| push.per_second),
         urls: Urls {
             profile_service: format!("{base}{}", paths::PROFILE_SERVICE),
             scep: format!("{base}{}", paths::SCEP),
@@ -292,48 +301,4 @@ fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, Assembly
         }
     }
     Ok(trust)
-}
-
-fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
-    let file = configuration.path(&push.certificate);
-    let unusable = |error| AssemblyError::PushCertificate {
-        file: file.display().to_string(),
-        error,
-    };
-    let pkcs12 = file
-        .extension()
-        .is_some_and(|extension| extension == "p12" || extension == "pfx");
-    let content = secrets::read_secret(&file).map_err(named("push.certificate"))?;
-    let certificate = if pkcs12 {
-        let password = match &push.password_file {
-            Some(file) => secrets::read_secret(&configuration.path(file))
-                .map_err(named("push.password_file"))?,
-            None => Default::default(),
-        };
-        let password = String::from_utf8_lossy(&password);
-        PushCertificate::from_pkcs12(&content, password.trim_end_matches(['\r', '\n']))
-            .map_err(unusable)?
-    } else {
-        PushCertificate::from_pem(&content).map_err(unusable)?
-    };
-    // No reason not to start: check-in goes on, and queued commands wait.
-    if let Err(error) = certificate.check_validity(SystemTime::now()) {
-        let file = file.display();
-        tracing::error!(%file, error = %ErrorChain(&error), "no device can be woken: the push certificate is not valid");
-    }
-    let roots = match &push.roots {
-        Some(file) => {
-            let file = configuration.path(file);
-            let roots = named("push.roots");
-            let pem = String::from_utf8(secrets::read(&file).map_err(&roots)?)
-                .map_err(|error| roots(FileError::content(&file, &error)))?;
-            Roots::Pem(pem)
-        }
-        None => Roots::WebPki,
-    };
-    let host = push.host.as_deref().unwrap_or("api.push.apple.com");
-    let endpoint = lanyard_push::Endpoint::new(host, push.port.unwrap_or(443), &roots)?;
-    Ok(Arc::new(
-        Apns::new(endpoint, &certificate, &lanyard_push::Limits::default()).map_err(unusable)?,
-    ))
 }

@@ -7,6 +7,7 @@
 //! | every part, put together from the configuration | [`assembly`] |
 //! | paths and handlers | [`http`] |
 //! | `lanyard.toml` | [`configuration`] |
+//! | push certificates: read, and read again | `push` |
 //! | policies: which plugins answer which hooks | `policy` |
 //! | `lanyard init` | [`init`] |
 //! | the command line, a client of the administration's API | [`cli`] |
@@ -20,6 +21,7 @@ pub mod init;
 mod listener;
 mod outside;
 mod policy;
+mod push;
 pub mod secrets;
 pub mod serve;
 mod shares;

@@ -15,7 +15,9 @@ use crate::{
     assembly::{self, AssemblyError, named},
     configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Shared, paths},
-    listener, secrets,
+    listener,
+    push::PushFiles,
+    secrets,
 };
 
 /// The server does not start, or stops.
@@ -80,13 +82,16 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies.clone());
+    let push_files = PushFiles::new(configuration.clone(), engine.clone());
+    let administration =
+        http::admin_router(engine.clone(), policies.clone(), push_files.clone());
     let mut running = JoinSet::new();
     running.spawn({
         let (engine, mut stopped) = (engine.clone(), stopped.clone());
         async move {
             tokio::select! {
                 () = policies.follow(&engine) => {}
+                () = push_files.watch() => {}
                 () = listener::told_to_stop(&mut stopped) => {}
             }
         }

@@ -187,6 +187,8 @@ async fn restart(
         token: Set(None),
         push_magic: Set(None),
         unlock_token: Set(None),
+        token_updated_at: Set(None),
+        token_dead_at: Set(None),
         awaiting_configuration: Set(None),
         token_updates: Set(0),
         enrolled_at: Set(None),
@@ -292,5 +294,7 @@ fn new_device(message: AuthenticateRow, now: SystemTime) -> Model {
         checked_out_at: None,
         last_push_at: None,
         last_push_result: None,
+        token_updated_at: None,
+        token_dead_at: None,
     }
 }

@@ -60,7 +60,7 @@ pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;
 pub use events::{DueEvent, NewEvent};
 pub use issuance::{IssueOutcome, NewIssuance, SessionStep, Standing};
-pub use outbox::{DuePush, PushOutcome, ScheduleOutcome};
+pub use outbox::{DuePush, NextPush, PushOutcome, ScheduleOutcome};
 pub use policies::{NewPlugin, PolicyRevision, StoredPlugin};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
 pub use schedules::Scheduled;

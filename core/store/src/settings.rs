@@ -20,22 +20,26 @@ const PROOF_TEXT: &[u8] = b"lanyard";
 const MAX_TOPICS: u64 = 16;
 
 impl Store {
-    /// The push topics of every device that has not checked out, at most 16: a push certificate with another topic would lose
-    /// those devices. Reads all enrollments, so it is for the start of a server, not for a request.
+    /// The push topics of every channel that has not checked out, at most 16, and how many channels each has: without a push certificate
+    /// for it, these would be lost. Reads all enrollments, so it is for the start of a server, not for a request.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    pub async fn topics_in_use(&self) -> Result<Vec<String>, StoreError> {
-        Ok(enrollment::Entity::find()
+    pub async fn topics_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        use enrollment::Column;
+        let counted: Vec<(String, i64)> = enrollment::Entity::find()
             .select_only()
-            .column(enrollment::Column::Topic)
-            .distinct()
-            .filter(enrollment::Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .column(Column::Topic)
+            .column_as(Column::Id.count(), "channels")
+            .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+            .group_by(Column::Topic)
             .limit(MAX_TOPICS)
-            .into_tuple::<String>()
+            .into_tuple()
             .all(&self.reader)
-            .await?)
+            .await?;
+        let positive = |(topic, channels)| (topic, u64::try_from(channels).unwrap_or_default());
+        Ok(counted.into_iter().map(positive).collect())
     }
 
     /// A new database takes the key that it was opened with; an old one insists on its own.

@@ -202,6 +202,8 @@ impl Store {
                 self.seal(secret("push_magic", &[id]), message.push_magic.as_bytes()),
             )),
             token_updates: Set(channel.token_updates.saturating_add(1)),
+            token_updated_at: Set(Some(to_millis(now))),
+            token_dead_at: Set(None),
             enrolled_at: Set(channel.enrolled_at.or(Some(to_millis(now)))),
             checked_out_at: Set(None),
             ..ActiveModel::default()
@@ -241,6 +243,8 @@ async fn insert_user_channel(
         checked_out_at: None,
         last_push_at: None,
         last_push_result: None,
+        token_updated_at: None,
+        token_dead_at: None,
         // What the device says about itself stands in its own row alone.
         serial: None,
         product: None,

@@ -27,6 +27,7 @@ mod policy;
 mod puppet;
 mod push;
 mod push_delivery;
+mod push_outcomes;
 mod scep_clients;
 mod sign_in;
 mod takeover;

@@ -91,6 +91,11 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: ApprovalsAction,
     },
+    /// Push certificates, and whether APNs takes them
+    Apns {
+        #[command(subcommand)]
+        action: ApnsAction,
+    },
     /// Plugins, on their author's desk: needs no server
     Plugin {
         #[command(subcommand)]
@@ -190,6 +195,14 @@ pub(super) enum DeviceAction {
         /// Its UDID
         device: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApnsAction {
+    /// Show each topic: its push certificate, until when that is valid, and why no device is woken, if none is
+    Status,
+    /// Read the files of the push certificates again; they are also looked at once a minute
+    Reload,
 }
 
 #[derive(Subcommand)]

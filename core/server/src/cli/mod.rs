@@ -1,5 +1,6 @@
 //! The command line. `init` and `serve` work on the data directory, `plugin` on files; everything else asks the running server.
 
+mod apns;
 mod approvals;
 mod arguments;
 mod client;
@@ -96,6 +97,7 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::Command { action } => command(&client()?, action, json).await,
         Task::Decisions { action } => decisions::run(client, action, json).await,
         Task::Plugin { action } => plugin::run(client, action, json).await,
+        Task::Apns { action } => apns::run(&client()?, action, json).await,
         Task::Approvals { action } => approvals::run(&client()?, action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
         Task::Push { device } => {

@@ -17,11 +17,11 @@ use toml::Table;
 
 pub use database_url::DatabaseUrl;
 use overrides::{PREFIX, override_with};
-pub(crate) use sections::socket_address;
 pub use sections::{
     Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Ldap, Limits,
-    Plugins, Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
+    Plugins, Push, PushFile, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
 };
+pub(crate) use sections::{default_pace, socket_address};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "lanyard.toml";

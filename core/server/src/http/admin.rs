@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::policy::Policies;
+use crate::{policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
+pub(crate) fn router(engine: Engine, policies: Policies, push_files: PushFiles) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -50,6 +50,10 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .nest(
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
+        )
+        .nest(
+            "/api/v1/apns",
+            super::push::router(engine.clone(), push_files),
         )
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
@@ -160,6 +164,7 @@ async fn device(
     let mut shown = device_json(&device);
     let attestation = engine.attestation(&device).await?;
     shown["attested"] = attestation.map(|by| by.to_string()).into();
+    shown["next_push_at"] = json!(engine.next_push(&id).await?.map(seconds));
     shown["commands"] = commands.iter().map(command_json).collect();
     Ok(Json(shown))
 }
@@ -276,6 +281,8 @@ fn device_json(device: &Enrollment) -> Value {
         "certificate_sha256": device.certificate,
         "session": device.session_id.map(|id| id.to_string()),
         "has_push_tokens": device.has_push_tokens,
+        "push_tokens_at": device.token_updated_at.map(seconds),
+        "push_token_dead_at": device.token_dead_at.map(seconds),
         "has_unlock_token": device.has_unlock_token,
         "token_updates": device.token_updates,
         "created_at": seconds(device.created_at),

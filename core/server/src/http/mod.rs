@@ -10,6 +10,7 @@ mod log_budget;
 mod mdm;
 pub mod paths;
 mod policy;
+mod push;
 mod scep;
 mod sign_in;
 

@@ -294,7 +294,7 @@ async fn lists_go_on_after_an_id_and_last_seen_moves_forward() {
     let rest = store.list_enrollments(Some("B"), 2).await.unwrap();
     assert_eq!(ids(rest), ["C"]);
     let topics = store.topics_in_use().await.unwrap();
-    assert_eq!(topics, ["com.apple.mgmt.External.1"]);
+    assert_eq!(topics, [("com.apple.mgmt.External.1".to_owned(), 3)]);
 
     for seen in [50, 40] {
         let seen = [("A".to_owned(), at(seen)), ("nobody".to_owned(), at(1))];

@@ -2,7 +2,7 @@
 
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
-    CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, Occasion,
+    CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, NextPush, Occasion,
     PushOutcome, SentNote, Store, StoreError,
 };
 
@@ -180,12 +180,17 @@ async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Resu
             node.touch_last_seen(&seen).await?;
         }
         4 => {
-            let taken = node.take_pushes(now, now, 10).await?;
+            let taken = node.take_pushes(now, now, now, 10).await?;
             let outcome = |push: &DuePush| PushOutcome {
                 enrollment_id: push.enrollment_id.clone(),
                 generation: push.generation,
-                result: "503".to_owned(),
-                again: round.is_multiple_of(2).then_some(now),
+                result: Some("503".to_owned()),
+                next: match round % 4 {
+                    0 => NextPush::Again(now),
+                    1 => NextPush::Reminder(now),
+                    2 => NextPush::TokenDead,
+                    _ => NextPush::Nothing,
+                },
             };
             let outcomes: Vec<_> = taken.iter().map(outcome).collect();
             node.record_pushes(&outcomes, now).await?;
