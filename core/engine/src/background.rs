@@ -1,11 +1,11 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, following the sealing key, pushes, notes of when devices were last seen, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use lanyard_store::StoreError;
 use tokio::time::Instant;
 
-use crate::{Engine, Refusal, refusal::chain};
+use crate::{Engine, Refusal, refusal::chain, resealing::FOLLOW};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ impl Engine {
             () = self.deliver_until(stop) => {}
             () = self.keep_looking_up_persons() => {}
             () = self.keep_telling_events() => {}
+            () = self.keep_following_sealing_key() => {}
         }
     }
 
@@ -41,6 +42,15 @@ impl Engine {
             };
             complain("persons cannot be looked up", looked_up.await);
             tokio::time::sleep(LOOK_UP).await;
+        }
+    }
+
+    async fn keep_following_sealing_key(&self) {
+        let mut done = None;
+        loop {
+            let followed = self.follow_sealing_key(&mut done).await;
+            complain("the sealing key cannot be followed", followed);
+            tokio::time::sleep(FOLLOW).await;
         }
     }
 

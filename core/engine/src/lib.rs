@@ -47,6 +47,7 @@ mod profiles;
 mod pushes;
 mod records;
 mod refusal;
+mod resealing;
 mod schedule;
 mod setup;
 mod sign_in;

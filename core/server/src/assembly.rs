@@ -11,7 +11,7 @@ use lanyard_engine::{
     Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
-use lanyard_pki::{Authority, IssueError, seal::SealingKey};
+use lanyard_pki::{Authority, IssueError, seal::KeyRing};
 use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::{
     configuration::{Configuration, DatabaseUrl, DeviceCa, Push, ScepCompatibility, ScepMode},
     http::paths,
+    keys::Keys,
     outside,
     policy::Policies,
     secrets::{self, FileError},
@@ -117,9 +118,9 @@ pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
 pub(crate) async fn engine(
     configuration: &Configuration,
     base: &str,
-) -> Result<(Engine, Policies), AssemblyError> {
+) -> Result<(Engine, Policies, Keys), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
+    let sealing = secrets::key_ring(&configuration.path(&configuration.server.sealing_key))
         .map_err(named("server.sealing_key"))?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
@@ -136,6 +137,13 @@ pub(crate) async fn engine(
         local_users,
         configuration.plugins.trusted_keys.clone(),
     );
+    let lifetimes = Lifetimes {
+        session: Duration::from_secs(
+            60 * u64::from(configuration.enrollment.session_minutes.get()),
+        ),
+        ..Lifetimes::default()
+    };
+    let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
     let setup = Setup {
         hooks: policies
             .at_start()
@@ -168,12 +176,7 @@ pub(crate) async fn engine(
             connect: format!("{base}{}", paths::CONNECT),
         },
         organization: configuration.server.organization.clone(),
-        lifetimes: Lifetimes {
-            session: Duration::from_secs(
-                60 * u64::from(configuration.enrollment.session_minutes.get()),
-            ),
-            ..Lifetimes::default()
-        },
+        lifetimes,
         rates: Rates {
             per_name: configuration.enrollment.sign_ins_per_name,
             per_address: configuration.enrollment.sign_ins_per_address,
@@ -181,11 +184,29 @@ pub(crate) async fn engine(
         },
         store,
     };
-    Ok((Engine::new(setup).await?, policies))
+    Ok((Engine::new(setup).await?, policies, keys))
+}
+
+/// Whether a server could start with these files: keys open, and are those of their certificates.
+///
+/// # Errors
+/// [`AssemblyError`]
+pub(crate) fn check_files(
+    configuration: &Configuration,
+    sealing: &KeyRing,
+) -> Result<(), AssemblyError> {
+    scep_endpoint(configuration, sealing)?;
+    profile_signer(configuration, sealing)?;
+    factory_trust(configuration)?;
+    if let Some(push) = &configuration.push {
+        apns(configuration, push)?;
+    }
+    outside::configured(configuration)?;
+    Ok(())
 }
 
 /// What runs plugins. Without its cache it does the same, and starts more slowly.
-fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, AssemblyError> {
+fn rooms(configuration: &Configuration, sealing: &KeyRing) -> Result<Rooms, AssemblyError> {
     let rooms = Rooms::new()?.reaching(outside::configured(configuration)?);
     let key = sealing.derive("plugin cache").tag(b"key");
     let folder = configuration.path(Path::new(PLUGIN_CACHE));
@@ -200,7 +221,7 @@ fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, A
 
 fn scep_endpoint(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<Endpoint, AssemblyError> {
     let scep = &configuration.scep;
     let certificates = |key: &'static str, file: &Path| {
@@ -243,7 +264,7 @@ fn scep_endpoint(
 
 fn profile_signer(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<ProfileSigner, AssemblyError> {
     let (certificate, chain) =
         secrets::certificates(&configuration.path(&configuration.signing.certificate))

@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::{
     assembly::{self, AssemblyError, named},
+    backup::Backups,
     configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Shared, paths},
     listener, secrets,
@@ -64,7 +65,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         .map_err(cannot_listen(address.to_string()))?
         .port();
     let base = base_url(&configuration, port);
-    let (engine, policies) = assembly::engine(&configuration, &base).await?;
+    let (engine, policies, keys) = assembly::engine(&configuration, &base).await?;
     let acceptor = tls_acceptor(&configuration)?;
 
     let shared = Shared {
@@ -81,7 +82,12 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies);
+    let administration = http::admin_router(
+        engine.clone(),
+        policies,
+        keys.clone(),
+        Backups::new(configuration.clone(), keys.clone()),
+    );
     let mut running = JoinSet::new();
     running.spawn(listener::serve_operators(
         operators,
@@ -94,6 +100,15 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         async move {
             let stop = async move { listener::told_to_stop(&mut stopped).await };
             engine.work_until(stop).await;
+        }
+    });
+    running.spawn({
+        let mut stopped = stopped.clone();
+        async move {
+            tokio::select! {
+                () = keys.keep_files() => {}
+                () = listener::told_to_stop(&mut stopped) => {}
+            }
         }
     });
     let connections = places(configuration.limits.connections);
@@ -165,7 +180,9 @@ fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, AssemblyEr
     Ok(Some(Arc::from(root.der())))
 }
 
-fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
+pub(crate) fn tls_acceptor(
+    configuration: &Configuration,
+) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
     let certificate = configuration.path(&configuration.tls.certificate);
     let key = configuration.path(&configuration.tls.key);
     let chain = secrets::read(&certificate).map_err(named("tls.certificate"))?;

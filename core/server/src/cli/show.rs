@@ -1,6 +1,7 @@
 //! Answers of the server, for people to read.
 
 mod decisions;
+mod keys;
 
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use lanyard_commands::Facts;
 use serde_json::Value;
 
 pub(super) use decisions::{decision, decisions};
+pub(super) use keys::keys;
 
 pub(super) fn users(users: &[Value]) -> String {
     table(&["NAME", "SHOWN AS", "STATE"], users, |user| {

@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::policy::Policies;
+use crate::{backup::Backups, keys::Keys, policy::Policies};
 
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
+pub(crate) fn router(engine: Engine, policies: Policies, keys: Keys, backups: Backups) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -51,6 +51,8 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
         )
+        .nest("/api/v1/backup", super::backup::router(backups))
+        .nest("/api/v1/keys", super::keys::router(keys))
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 

@@ -2,9 +2,11 @@
 
 mod admin;
 mod approvals;
+mod backup;
 mod decisions;
 mod enrollment;
 mod failure;
+mod keys;
 mod limits;
 mod log_budget;
 mod mdm;
