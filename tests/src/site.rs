@@ -15,7 +15,7 @@ use std::{
 use lanyard_device::{
     apns::Announcement, device::Device, factory::Factory, http::Client, journal::State,
 };
-use lanyard_pki::{Certificate, seal::SealingKey};
+use lanyard_pki::{Certificate, seal::KeyRing};
 use lanyard_store::Store;
 use tempfile::TempDir;
 
@@ -441,7 +441,7 @@ impl Site {
     pub async fn store(&self) -> Result<Store, String> {
         let key = fs::read_to_string(self.data().join("sealing.key"))
             .map_err(|error| error.to_string())?;
-        let key = SealingKey::from_text(&key).map_err(|error| error.to_string())?;
+        let key = KeyRing::from_text(&key).map_err(|error| error.to_string())?;
         Store::connect_read_only(&self.database_url(), key)
             .await
             .map_err(|error| error.to_string())

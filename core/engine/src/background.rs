@@ -1,12 +1,12 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of what devices did, reminding of
-//! certificates that end, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, following the sealing key, pushes, notes of what
+//! devices did, reminding of certificates that end, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use lanyard_store::StoreError;
 use tokio::time::Instant;
 
-use crate::{Engine, Refusal, refusal::chain};
+use crate::{Engine, Refusal, refusal::chain, resealing::FOLLOW};
 
 /// How often the outbox is looked at when nobody rings: retries come due, and notes are written.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ impl Engine {
             () = self.keep_looking_up_persons() => {}
             () = self.keep_telling_events() => {}
             () = self.keep_noting() => {}
+            () = self.keep_following_sealing_key() => {}
         }
     }
 
@@ -50,6 +51,15 @@ impl Engine {
             };
             complain("persons cannot be looked up", looked_up.await);
             tokio::time::sleep(KEEPER / 3).await;
+        }
+    }
+
+    async fn keep_following_sealing_key(&self) {
+        let mut done = None;
+        loop {
+            let followed = self.follow_sealing_key(&mut done).await;
+            complain("the sealing key cannot be followed", followed);
+            tokio::time::sleep(FOLLOW).await;
         }
     }
 

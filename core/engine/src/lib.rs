@@ -48,6 +48,7 @@ mod profiles;
 mod pushes;
 mod records;
 mod refusal;
+mod resealing;
 mod schedule;
 mod setup;
 mod sign_in;

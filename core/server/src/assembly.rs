@@ -7,7 +7,7 @@ use lanyard_engine::{
     Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
-use lanyard_pki::{Authority, IssueError, seal::SealingKey};
+use lanyard_pki::{Authority, IssueError, seal::KeyRing};
 use lanyard_push::{CertificateError, EndpointError as ApnsError};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
@@ -19,6 +19,7 @@ use crate::{
         Configuration, DatabaseUrl, DeviceCa, ScepCompatibility, ScepMode, default_pace,
     },
     http::paths,
+    keys::Keys,
     outside,
     policy::Policies,
     push,
@@ -126,9 +127,10 @@ pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
 pub(crate) async fn engine(
     configuration: &Configuration,
     base: &str,
-) -> Result<(Engine, Policies), AssemblyError> {
+) -> Result<(Engine, Policies, Keys), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = sealing_key(configuration)?;
+    let sealing = secrets::key_ring(&configuration.path(&configuration.server.sealing_key))
+        .map_err(named("server.sealing_key"))?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
     let signer = profile_signer(configuration, &sealing)?;
@@ -144,6 +146,13 @@ pub(crate) async fn engine(
         local_users,
         configuration.plugins.trusted_keys.clone(),
     );
+    let lifetimes = Lifetimes {
+        session: Duration::from_secs(
+            60 * u64::from(configuration.enrollment.session_minutes.get()),
+        ),
+        ..Lifetimes::default()
+    };
+    let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
     let setup = Setup {
         hooks: policies
             .at_start()
@@ -176,12 +185,7 @@ pub(crate) async fn engine(
             connect: format!("{base}{}", paths::CONNECT),
         },
         organization: configuration.server.organization.clone(),
-        lifetimes: Lifetimes {
-            session: Duration::from_secs(
-                60 * u64::from(configuration.enrollment.session_minutes.get()),
-            ),
-            ..Lifetimes::default()
-        },
+        lifetimes,
         rates: Rates {
             per_name: configuration.enrollment.sign_ins_per_name,
             per_address: configuration.enrollment.sign_ins_per_address,
@@ -189,20 +193,27 @@ pub(crate) async fn engine(
         },
         store,
     };
-    Ok((Engine::new(setup).await?, policies))
+    Ok((Engine::new(setup).await?, policies, keys))
 }
 
-/// What everything that is secret is sealed with, or derives from.
+/// Whether a server could start with these files: keys open, and are those of their certificates.
 ///
 /// # Errors
-/// [`AssemblyError::File`]
-pub(crate) fn sealing_key(configuration: &Configuration) -> Result<SealingKey, AssemblyError> {
-    secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
-        .map_err(named("server.sealing_key"))
+/// [`AssemblyError`]
+pub(crate) fn check_files(
+    configuration: &Configuration,
+    sealing: &KeyRing,
+) -> Result<(), AssemblyError> {
+    scep_endpoint(configuration, sealing)?;
+    profile_signer(configuration, sealing)?;
+    factory_trust(configuration)?;
+    push::clients(configuration)?;
+    outside::configured(configuration)?;
+    Ok(())
 }
 
 /// What runs plugins. Without its cache it does the same, and starts more slowly.
-fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, AssemblyError> {
+fn rooms(configuration: &Configuration, sealing: &KeyRing) -> Result<Rooms, AssemblyError> {
     let rooms = Rooms::new()?.reaching(outside::configured(configuration)?);
     let key = sealing.derive("plugin cache").tag(b"key");
     let folder = configuration.path(Path::new(PLUGIN_CACHE));
@@ -217,7 +228,7 @@ fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, A
 
 fn scep_endpoint(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<Endpoint, AssemblyError> {
     let scep = &configuration.scep;
     let certificates = |key: &'static str, file: &Path| {
@@ -260,7 +271,7 @@ fn scep_endpoint(
 
 fn profile_signer(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<ProfileSigner, AssemblyError> {
     let (certificate, chain) =
         secrets::certificates(&configuration.path(&configuration.signing.certificate))

@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     assembly::{self, AssemblyError, named},
+    backup::Backups,
     configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Shared, paths},
     listener,
@@ -65,14 +66,14 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         .map_err(cannot_listen(address.to_string()))?
         .port();
     let base = base_url(&configuration, port);
-    let (engine, policies) = assembly::engine(&configuration, &base).await?;
+    let (engine, policies, keys) = assembly::engine(&configuration, &base).await?;
     let acceptor = tls_acceptor(&configuration)?;
 
     let shared = Shared {
         engine: engine.clone(),
         organization: Arc::from(configuration.server.organization.as_str()),
         // Each node takes the forms that another one gave out.
-        forms: assembly::sealing_key(&configuration)?.derive("sign-in forms"),
+        forms: keys.ring().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
     let devices = http::device_router(shared, &configuration.limits);
@@ -83,8 +84,13 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
     let push_files = PushFiles::new(configuration.clone(), engine.clone());
-    let administration =
-        http::admin_router(engine.clone(), policies.clone(), push_files.clone());
+    let administration = http::admin_router(
+        engine.clone(),
+        policies.clone(),
+        push_files.clone(),
+        keys.clone(),
+        Backups::new(configuration.clone(), keys.clone()),
+    );
     let mut running = JoinSet::new();
     running.spawn({
         let (engine, mut stopped) = (engine.clone(), stopped.clone());
@@ -92,6 +98,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
             tokio::select! {
                 () = policies.follow(&engine) => {}
                 () = push_files.watch() => {}
+                () = keys.keep_files() => {}
                 () = listener::told_to_stop(&mut stopped) => {}
             }
         }
@@ -178,7 +185,9 @@ fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, AssemblyEr
     Ok(Some(Arc::from(root.der())))
 }
 
-fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
+pub(crate) fn tls_acceptor(
+    configuration: &Configuration,
+) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
     let certificate = configuration.path(&configuration.tls.certificate);
     let key = configuration.path(&configuration.tls.key);
     let chain = secrets::read(&certificate).map_err(named("tls.certificate"))?;

@@ -3,12 +3,13 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`,
+//! `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in `entity/`, how
 //! they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
 //! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
-//! are sealed with the [`SealingKey`](lanyard_pki::seal::SealingKey)
+//! are sealed with the current key of the [`KeyRing`](lanyard_pki::seal::KeyRing)
 //! that the store was opened with; they leave it as [`Unsealed`], which is wiped when dropped and prints nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -32,6 +33,7 @@ mod migration;
 mod outbox;
 mod policies;
 mod queue;
+mod resealing;
 mod schedules;
 mod sealed;
 mod sessions;
@@ -63,6 +65,7 @@ pub use issuance::{IssueOutcome, NewIssuance, SessionStep, Standing};
 pub use outbox::{DuePush, NextPush, PushOutcome, ScheduleOutcome};
 pub use policies::{NewPlugin, PolicyRevision, StoredPlugin};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
+pub use resealing::{Resealing, Sealed};
 pub use schedules::Scheduled;
 pub use sealed::Unsealed;
 pub use sessions::{

@@ -1,6 +1,7 @@
 //! Answers of the server, for people to read.
 
 mod decisions;
+mod keys;
 mod push;
 
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,7 @@ use lanyard_commands::Facts;
 use serde_json::Value;
 
 pub(super) use decisions::{decision, decisions};
+pub(super) use keys::keys;
 pub(super) use push::{push_topics, reloaded};
 
 pub(super) fn users(users: &[Value]) -> String {

@@ -19,14 +19,20 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::{policy::Policies, push::PushFiles};
+use crate::{backup::Backups, keys::Keys, policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies, push_files: PushFiles) -> Router {
+pub(crate) fn router(
+    engine: Engine,
+    policies: Policies,
+    push_files: PushFiles,
+    keys: Keys,
+    backups: Backups,
+) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -55,6 +61,8 @@ pub(crate) fn router(engine: Engine, policies: Policies, push_files: PushFiles) 
             "/api/v1/apns",
             super::push::router(engine.clone(), push_files),
         )
+        .nest("/api/v1/backup", super::backup::router(backups))
+        .nest("/api/v1/keys", super::keys::router(keys))
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 

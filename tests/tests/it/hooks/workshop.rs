@@ -27,7 +27,8 @@ use lanyard_mdm::{
     signature, signed,
 };
 use lanyard_pki::{
-    Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Template, seal::SealingKey,
+    Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Template,
+    seal::{KeyRing, SealingKey},
 };
 use lanyard_policy::{Binding, Directory, DirectoryChain, Secret};
 use lanyard_push::{Apns, Endpoint as ApnsEndpoint, PushCertificate, Roots};
@@ -92,7 +93,7 @@ impl Workshop {
         let file = || format!("sqlite://{}", folder.path().join("lanyard.db").display());
         let database = database::on_postgres().unwrap();
         let url = database.as_ref().map_or_else(file, OnPostgres::url);
-        let sealing = SealingKey::generate();
+        let sealing = KeyRing::from(SealingKey::generate());
         let store = Store::connect(&url, sealing.clone()).await.unwrap();
         let native: Arc<dyn Directory> = Arc::new(LocalUsers::new(store.clone()).unwrap());
         let native = Binding::new(LocalUsers::NAME, native);
@@ -373,7 +374,7 @@ fn factory() -> &'static Factory {
     FACTORY.get_or_init(|| Factory::create(SystemTime::now()).unwrap())
 }
 
-fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates, push: Vec<Apns>) -> Setup {
+fn setup(store: Store, hooks: Hooks, sealing: &KeyRing, rates: Rates, push: Vec<Apns>) -> Setup {
     let authority = authority("Device CA");
     let ra_key = RA_KEY.get_or_init(key).clone();
     let usage = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT);
