@@ -7,7 +7,8 @@ use lanyard_store::{CommandStatus, Resealing, Store, StoreError, TokenUpdate};
 
 use crate::approvals::defer;
 use crate::database::{
-    TestDatabase, UDID, at, command, enqueue, enroll, key, new_database, new_session, next, tokens,
+    TestDatabase, UDID, answer, at, command, enqueue, enroll, key, new_database, new_session, next,
+    tokens,
 };
 use crate::decisions::record;
 
@@ -20,9 +21,8 @@ async fn fill(store: &Store) {
     for uuid in ["done", "waits"] {
         enqueue(store, UDID, uuid).await;
     }
-    let status = CommandStatus::Acknowledged;
-    let settled = store.settle(UDID, "done", status, b"the result", None, at(5));
-    settled.await.unwrap();
+    let done = answer("done", CommandStatus::Acknowledged, b"the result");
+    store.settle(UDID, done, at(5)).await.unwrap();
     store.create_session(new_session(1)).await.unwrap();
     defer(store, 7, "csr", &["asks"], 5).await;
     store.keep_sign_in("aa", b"step", at(600)).await.unwrap();
