@@ -1,5 +1,7 @@
 //! What operators do with devices and commands.
 
+use std::time::SystemTime;
+
 use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
@@ -112,11 +114,11 @@ impl Engine {
         self.store().list_enrollments(after, limit).await
     }
 
-    /// The push topics of the devices that have not checked out.
+    /// The push topics of everything that has not checked out, and how many channels each has.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub async fn topics_in_use(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn topics_in_use(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.store().topics_in_use().await
     }
 
@@ -142,6 +144,14 @@ impl Engine {
     /// [`StoreError`]
     pub async fn device(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         self.store().find_enrollment(id).await
+    }
+
+    /// When a device is woken next, as far as is known.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn next_push(&self, id: &str) -> Result<Option<SystemTime>, StoreError> {
+        self.store().push_due(id).await
     }
 
     /// Releases a device, as if it had checked out: nothing is pushed to it any more, and another person may enroll it.
@@ -175,6 +185,7 @@ impl Engine {
         device: &str,
         limit: u64,
     ) -> Result<Vec<CommandSummary>, StoreError> {
+        self.write_sent().await?;
         self.store().list_commands(device, None, limit).await
     }
 
@@ -183,6 +194,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`]
     pub async fn command(&self, uuid: &str) -> Result<Vec<lanyard_store::Command>, StoreError> {
+        self.write_sent().await?;
         let mut commands = Vec::new();
         for summary in self.store().find_commands_by_uuid(uuid).await? {
             commands.extend(
@@ -225,7 +237,7 @@ impl Engine {
             EnqueueOutcome::Queued { .. } => Ok(Sent {
                 uuid,
                 checked: !matches!(command, Command::Raw(_)),
-                wakes: self.setup().push.is_some(),
+                wakes: !self.topics().is_empty(),
             }),
             EnqueueOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
@@ -330,6 +342,7 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn cancel_command(&self, uuid: &str) -> Result<(), CommandRefused> {
+        self.write_sent().await?;
         let commands = self.store().find_commands_by_uuid(uuid).await?;
         if commands.is_empty() {
             return Err(CommandRefused::UnknownCommand(uuid.to_owned()));
@@ -355,14 +368,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Wakes a device, whether or not it has a command.
+    /// Wakes a device, whether or not it has a command; and even if APNs called its token dead, which might have been meant for another
+    /// configuration than today's.
     ///
     /// # Errors
     /// [`CommandRefused`]
     pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
-        if self.setup().push.is_none() {
+        if self.topics().is_empty() {
             return Err(CommandRefused::NoPush);
         }
+        self.store().try_token_again(device).await?;
         match self.store().schedule_push(device, self.now()).await? {
             ScheduleOutcome::Scheduled => {
                 self.0.outbox.notify_one();

@@ -337,7 +337,7 @@ impl Engine {
         let refused =
             |what: &str| Refusal::bad_request(format!("phase 3: the signer's certificate {what}"));
         let identity = self
-            .standing_identity(certificate.fingerprint(), &[CertificatePurpose::OtaInterim])
+            .standing_identity(certificate, &[CertificatePurpose::OtaInterim])
             .await?;
         let id: Uuid = identity
             .session_id

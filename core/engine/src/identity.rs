@@ -5,8 +5,10 @@ use lanyard_mdm::{
     Sender,
     signature::{Claim, SignatureError},
 };
-use lanyard_pki::Digest;
-use lanyard_store::{CertificatePurpose, IdentityRow};
+use lanyard_pki::{Certificate, Digest};
+use lanyard_store::{
+    Caller, CallingDevice, CertificatePurpose, Command, Enrollment, EnrollmentState, IdentityRow,
+};
 
 use crate::{Engine, Refusal, refusal::chain};
 
@@ -20,10 +22,16 @@ pub struct Proof<'a> {
     pub signature: Option<&'a [u8]>,
 }
 
-/// A certificate of ours that is alive, and whose key vouches for the request.
+/// A certificate of ours that is alive, and whose key vouches for the request; and what waits for its device.
 pub(crate) struct Speaker {
     row: IdentityRow,
+    device: Option<CallingDevice>,
+    next: Option<Command>,
 }
+
+/// What identity certificates of managed devices are issued for.
+const MANAGEMENT: [CertificatePurpose; 2] =
+    [CertificatePurpose::Identity, CertificatePurpose::Renewal];
 
 impl Engine {
     /// Proves whose request it is. Whatever is wrong is a 400 and a line in the log.
@@ -52,51 +60,74 @@ impl Engine {
             }
         };
         // The lookup goes first: it costs less than verifying what a stranger made up.
-        let row = self
-            .standing_identity(
-                Digest::sha256(certificate),
-                &[CertificatePurpose::Identity, CertificatePurpose::Renewal],
-            )
-            .await?;
+        let fingerprint = hex::encode(Digest::sha256(certificate));
+        let caller = self.store().caller(&fingerprint).await?;
+        let Caller {
+            identity,
+            device,
+            next,
+        } = caller.ok_or_else(|| not_ours(&fingerprint))?;
+        self.stands(&identity, &MANAGEMENT)?;
         if let Some(claim) = &claim {
             claim.verify(body).map_err(unproven)?;
         }
-        Ok(Speaker { row })
+        Ok(Speaker {
+            row: identity,
+            device,
+            next,
+        })
     }
 
-    /// What is on record of the certificate with this SHA-256, if it is one of ours, for one of these purposes, and alive.
+    /// What is on record of a certificate, if it is one of ours, for one of these purposes, and alive.
     ///
-    /// Equal to what was recorded at issuance is as good as a chain check, and a lookup by primary key.
+    /// Equal by SHA-256 to what was recorded at issuance is as good as a chain check, and a lookup by primary key.
     pub(crate) async fn standing_identity(
         &self,
-        fingerprint: [u8; 32],
+        certificate: &Certificate,
         purposes: &[CertificatePurpose],
     ) -> Result<IdentityRow, Refusal> {
-        let fingerprint = hex::encode(fingerprint);
-        let refused =
-            |what: &str| Refusal::bad_request(format!("the certificate {fingerprint} {what}"));
-        let row = self
-            .store()
-            .identity(&fingerprint)
-            .await?
-            .ok_or_else(|| refused("is not one of ours"))?;
-        if !purposes.contains(&row.purpose) {
-            return Err(refused("is not for this purpose"));
-        }
-        if row.revoked_at.is_some() {
-            return Err(refused("is revoked"));
-        }
-        if row.not_after <= self.now() {
-            let ended = DateTime::<Utc>::from(row.not_after).format("%F");
-            return Err(refused(&match &row.device_id {
-                Some(device) => format!(
-                    "of {device} has expired on {ended}: the device has to be enrolled again"
-                ),
-                None => format!("has expired on {ended}"),
-            }));
-        }
+        let fingerprint = hex::encode(certificate.fingerprint());
+        let row = self.store().identity(&fingerprint).await?;
+        let row = row.ok_or_else(|| not_ours(&fingerprint))?;
+        self.stands(&row, purposes)?;
         Ok(row)
     }
+
+    /// An enrollment on record.
+    pub(crate) async fn enrollment(&self, id: &str) -> Result<Enrollment, Refusal> {
+        let enrollment = self.store().find_enrollment(id).await?;
+        enrollment.ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))
+    }
+
+    fn stands(&self, row: &IdentityRow, purposes: &[CertificatePurpose]) -> Result<(), Refusal> {
+        let what = if !purposes.contains(&row.purpose) {
+            "is not for this purpose".to_owned()
+        } else if row.revoked_at.is_some() {
+            "is revoked".to_owned()
+        } else if row.not_after <= self.now() {
+            expired(row)
+        } else {
+            return Ok(());
+        };
+        let fingerprint = &row.fingerprint;
+        Err(Refusal::bad_request(format!(
+            "the certificate {fingerprint} {what}"
+        )))
+    }
+}
+
+fn expired(row: &IdentityRow) -> String {
+    let ended = DateTime::<Utc>::from(row.not_after).format("%F");
+    match &row.device_id {
+        Some(device) => {
+            format!("of {device} has expired on {ended}: the device has to be enrolled again")
+        }
+        None => format!("has expired on {ended}"),
+    }
+}
+
+fn not_ours(fingerprint: &str) -> Refusal {
+    Refusal::bad_request(format!("the certificate {fingerprint} is not one of ours"))
 }
 
 impl Speaker {
@@ -111,6 +142,25 @@ impl Speaker {
                 other.unwrap_or("no device"),
             ))),
         }
+    }
+
+    /// Whether its device is managed, if the certificate is the device's current one: that of an enrollment before does not count.
+    pub(crate) fn device_state(&self, device: &str) -> Result<EnrollmentState, Refusal> {
+        let known = self.device.as_ref();
+        let known =
+            known.ok_or_else(|| Refusal::bad_request(format!("{device} is not enrolled")))?;
+        if known.certificate.as_deref() != Some(self.fingerprint()) {
+            return Err(Refusal::bad_request(format!(
+                "{device}: the identity certificate {} is not the enrollment's current one",
+                self.fingerprint()
+            )));
+        }
+        Ok(known.state)
+    }
+
+    /// What waited for the device's own channel when it began to speak.
+    pub(crate) fn into_next(self) -> Option<Command> {
+        self.next
     }
 
     /// SHA-256 of the certificate, in hexadecimal.

@@ -13,6 +13,7 @@
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
+//! | push certificates and what is wrong with them | `topics`, [`Engine::replace_push`] |
 //! | events, from theirs | `events` |
 //! | whether persons may still act | `standing`, [`Engine::look_up_persons`] |
 //! | ticks | `schedule`, [`Engine::tell_ticks`] |
@@ -40,8 +41,8 @@ mod enrollment;
 mod events;
 mod identity;
 mod issuance;
-mod last_seen;
 mod local_users;
+mod notes;
 mod password;
 mod persons;
 mod profiles;
@@ -49,21 +50,24 @@ mod pushes;
 mod records;
 mod refusal;
 mod reminders;
+mod resealing;
 mod schedule;
 mod setup;
 mod sign_in;
 mod stable_uuid;
 mod standing;
 mod throttle;
+mod topics;
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
+use lanyard_push::schedule::Pace;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
@@ -84,6 +88,7 @@ pub use setup::{
 };
 pub use sign_in::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 pub use throttle::{Rates, network};
+pub use topics::{PushTopic, PushTrouble};
 
 /// The use cases, over one store and one set of hooks. Cheap to clone.
 #[derive(Clone)]
@@ -94,10 +99,14 @@ struct State {
     node: Uuid,
     setup: Setup,
     hooks: RwLock<Arc<Hooks>>,
+    topics: RwLock<Vec<Arc<topics::Topic>>>,
+    /// How fast pushes go, by the time since `started`.
+    pace: Mutex<Pace>,
+    started: Instant,
     exchanges: ceilings::Exchanges,
     throttle: throttle::Throttle,
     computing: computing::Computing,
-    last_seen: last_seen::LastSeen,
+    notes: notes::Notes,
     /// Places for asking those on trial.
     shadows: Arc<Semaphore>,
     clock: Clock,
@@ -122,23 +131,30 @@ impl Engine {
     /// # Errors
     /// [`SetupError`]
     pub async fn with_clock(mut setup: Setup, clock: Clock) -> Result<Self, SetupError> {
-        setup.check_topic().await?;
+        let push = std::mem::take(&mut setup.push);
+        let topics = topics::checked(push, &[], &setup.store).await?;
+        let pace = Pace::new(setup.pushes_per_second.get());
         let hooks = std::mem::take(&mut setup.hooks);
         let throttle = throttle::Throttle::new(setup.rates);
-        Ok(Self(Arc::new(State {
+        let engine = Self(Arc::new(State {
             node: Uuid::new_v4(),
             setup,
             hooks: RwLock::new(Arc::new(hooks)),
+            topics: RwLock::new(topics),
+            pace: Mutex::new(pace),
+            started: Instant::now(),
             exchanges: ceilings::Exchanges::default(),
             throttle,
             computing: computing::Computing::default(),
-            last_seen: last_seen::LastSeen::default(),
+            notes: notes::Notes::default(),
             shadows: Arc::new(Semaphore::new(records::TRIALS)),
             clock,
             outbox: Notify::new(),
             events: Notify::new(),
             binary_plists: AtomicU64::new(0),
-        })))
+        }));
+        engine.remind_of_certificates();
+        Ok(engine)
     }
 
     /// How many binary property lists devices have sent since the start; each was refused.
@@ -177,6 +193,12 @@ impl Engine {
     pub fn replace_hooks(&self, hooks: Hooks) {
         let mut current = self.0.hooks.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(hooks);
+    }
+
+    /// The policy revision that is in force here.
+    #[must_use]
+    pub fn policy_revision(&self) -> Option<i64> {
+        self.hooks().revision
     }
 
     /// The hooks of this moment.

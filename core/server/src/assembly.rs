@@ -1,29 +1,28 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
-use std::{
-    num::NonZeroU32,
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use lanyard_engine::{
     DeviceAuthority, Engine, ErrorChain, Lifetimes, LocalUsers, PasswordError, ProfileSigner,
     Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
-use lanyard_pki::{Authority, IssueError, seal::SealingKey};
-use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
+use lanyard_pki::{Authority, IssueError, seal::KeyRing};
+use lanyard_push::{CertificateError, EndpointError as ApnsError};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
 use lanyard_wasm::{Cache, DirectoryError, Rooms, StartError};
 use zeroize::Zeroizing;
 
 use crate::{
-    configuration::{Configuration, DatabaseUrl, DeviceCa, Push, ScepCompatibility, ScepMode},
+    configuration::{
+        Configuration, DatabaseUrl, DeviceCa, ScepCompatibility, ScepMode, default_pace,
+    },
     http::paths,
+    keys::Keys,
     outside,
     policy::Policies,
+    push,
     secrets::{self, FileError},
 };
 
@@ -55,13 +54,23 @@ pub enum AssemblyError {
     #[error("the SCEP endpoint cannot be set up")]
     Endpoint(#[from] EndpointError),
     /// The push certificate.
-    #[error("{file}, which `push.certificate` names, cannot be used")]
+    #[error("{file}, which `[push]` names, cannot be used")]
     PushCertificate {
         /// The file.
         file: String,
         /// Why.
         #[source]
         error: CertificateError,
+    },
+    /// Two push certificates for one topic.
+    #[error(
+        "{file}, which `push.further` names, has the topic {topic}, as another push certificate does; name one of them"
+    )]
+    SameTopic {
+        /// The later file.
+        file: String,
+        /// Its topic.
+        topic: String,
     },
     /// Where APNs is.
     #[error("the APNs server cannot be used")]
@@ -125,9 +134,9 @@ pub(crate) struct Bases {
 pub(crate) async fn engine(
     configuration: &Configuration,
     bases: &Bases,
-) -> Result<(Engine, Policies), AssemblyError> {
+) -> Result<(Engine, Policies, Keys), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
+    let sealing = secrets::key_ring(&configuration.path(&configuration.server.sealing_key))
         .map_err(named("server.sealing_key"))?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
@@ -146,6 +155,15 @@ pub(crate) async fn engine(
     );
     let identity = &configuration.identity;
     let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
+    let lifetimes = Lifetimes {
+        session: Duration::from_secs(
+            60 * u64::from(configuration.enrollment.session_minutes.get()),
+        ),
+        identity: days(identity.lifetime_days),
+        reminder: days(identity.reminder_days),
+        ..Lifetimes::default()
+    };
+    let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
     let setup = Setup {
         hooks: policies
             .at_start()
@@ -166,11 +184,11 @@ pub(crate) async fn engine(
             DeviceCa::Record => DeviceAuthority::Record,
             DeviceCa::Require => DeviceAuthority::Require,
         },
-        push: configuration
+        push: push::clients(configuration)?,
+        pushes_per_second: configuration
             .push
             .as_ref()
-            .map(|push| apns(configuration, push))
-            .transpose()?,
+            .map_or_else(default_pace, |push| push.per_second),
         sign_messages: identity.listen.is_none() && identity.proxies.is_empty(),
         urls: Urls {
             profile_service: format!("{}{}", bases.enrollment, paths::PROFILE_SERVICE),
@@ -179,14 +197,7 @@ pub(crate) async fn engine(
             connect: format!("{}{}", bases.management, paths::CONNECT),
         },
         organization: configuration.server.organization.clone(),
-        lifetimes: Lifetimes {
-            session: Duration::from_secs(
-                60 * u64::from(configuration.enrollment.session_minutes.get()),
-            ),
-            identity: days(identity.lifetime_days),
-            reminder: days(identity.reminder_days),
-            ..Lifetimes::default()
-        },
+        lifetimes,
         rates: Rates {
             per_name: configuration.enrollment.sign_ins_per_name,
             per_address: configuration.enrollment.sign_ins_per_address,
@@ -194,11 +205,27 @@ pub(crate) async fn engine(
         },
         store,
     };
-    Ok((Engine::new(setup).await?, policies))
+    Ok((Engine::new(setup).await?, policies, keys))
+}
+
+/// Whether a server could start with these files: keys open, and are those of their certificates.
+///
+/// # Errors
+/// [`AssemblyError`]
+pub(crate) fn check_files(
+    configuration: &Configuration,
+    sealing: &KeyRing,
+) -> Result<(), AssemblyError> {
+    scep_endpoint(configuration, sealing)?;
+    profile_signer(configuration, sealing)?;
+    factory_trust(configuration)?;
+    push::clients(configuration)?;
+    outside::configured(configuration)?;
+    Ok(())
 }
 
 /// What runs plugins. Without its cache it does the same, and starts more slowly.
-fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, AssemblyError> {
+fn rooms(configuration: &Configuration, sealing: &KeyRing) -> Result<Rooms, AssemblyError> {
     let rooms = Rooms::new()?.reaching(outside::configured(configuration)?);
     let key = sealing.derive("plugin cache").tag(b"key");
     let folder = configuration.path(Path::new(PLUGIN_CACHE));
@@ -213,7 +240,7 @@ fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, A
 
 pub(crate) fn scep_endpoint(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<Endpoint, AssemblyError> {
     let scep = &configuration.scep;
     let certificates = |key: &'static str, file: &Path| {
@@ -256,7 +283,7 @@ pub(crate) fn scep_endpoint(
 
 pub(crate) fn profile_signer(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<ProfileSigner, AssemblyError> {
     let (certificate, chain) =
         secrets::certificates(&configuration.path(&configuration.signing.certificate))
@@ -297,75 +324,4 @@ pub(crate) fn factory_trust(configuration: &Configuration) -> Result<FactoryTrus
         }
     }
     Ok(trust)
-}
-
-/// Where APNs is.
-pub(crate) fn apns_host(push: &Push) -> &str {
-    push.host.as_deref().unwrap_or("api.push.apple.com")
-}
-
-/// Its port.
-pub(crate) fn apns_port(push: &Push) -> u16 {
-    push.port.unwrap_or(443)
-}
-
-/// Whether a file is named as PKCS#12 files are.
-pub(crate) fn is_pkcs12(file: &Path) -> bool {
-    file.extension()
-        .is_some_and(|extension| extension == "p12" || extension == "pfx")
-}
-
-/// Reads the push certificate that the configuration names.
-///
-/// # Errors
-/// [`AssemblyError::File`], [`AssemblyError::PushCertificate`]
-pub(crate) fn push_certificate(
-    configuration: &Configuration,
-    push: &Push,
-) -> Result<PushCertificate, AssemblyError> {
-    let file = configuration.path(&push.certificate);
-    let unusable = |error| AssemblyError::PushCertificate {
-        file: file.display().to_string(),
-        error,
-    };
-    let content = secrets::read_secret(&file).map_err(named("push.certificate"))?;
-    if !is_pkcs12(&file) {
-        return PushCertificate::from_pem(&content).map_err(unusable);
-    }
-    let password = match &push.password_file {
-        Some(file) => {
-            secrets::read_secret(&configuration.path(file)).map_err(named("push.password_file"))?
-        }
-        None => Default::default(),
-    };
-    let password = String::from_utf8_lossy(&password);
-    let password = password.trim_end_matches(['\r', '\n']);
-    PushCertificate::from_pkcs12(&content, password).map_err(unusable)
-}
-
-fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
-    let file = configuration.path(&push.certificate);
-    let certificate = push_certificate(configuration, push)?;
-    // No reason not to start: check-in goes on, and queued commands wait.
-    if let Err(error) = certificate.check_validity(SystemTime::now()) {
-        let file = file.display();
-        tracing::error!(%file, error = %ErrorChain(&error), "no device can be woken: the push certificate is not valid");
-    }
-    let roots = match &push.roots {
-        Some(file) => {
-            let file = configuration.path(file);
-            let roots = named("push.roots");
-            let pem = String::from_utf8(secrets::read(&file).map_err(&roots)?)
-                .map_err(|error| roots(FileError::content(&file, &error)))?;
-            Roots::Pem(pem)
-        }
-        None => Roots::WebPki,
-    };
-    let endpoint = lanyard_push::Endpoint::new(apns_host(push), apns_port(push), &roots)?;
-    let apns = Apns::new(endpoint, &certificate, &lanyard_push::Limits::default());
-    apns.map(Arc::new)
-        .map_err(|error| AssemblyError::PushCertificate {
-            file: file.display().to_string(),
-            error,
-        })
 }

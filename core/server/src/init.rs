@@ -10,7 +10,8 @@ use std::{
 
 use lanyard_pki::{
     AlternativeName, Authority, Certificate, ExtendedKeyUsage, IssueError, KeyError, KeyUsage,
-    Name, NameAttribute, PrivateKey, SerialNumber, Template, seal::SealingKey,
+    Name, NameAttribute, PrivateKey, SerialNumber, Template,
+    seal::{KeyRing, SealingKey},
 };
 
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
     tls,
 };
 
+/// Folders of the data directory, with certificates and keys.
+pub(crate) const FOLDERS: [&str; 2] = ["authority", "server"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Apple accepts TLS certificates of at most 825 days under an anchor that a profile installs.
@@ -136,23 +139,7 @@ impl Init {
         self.check_tls()?;
         let configuration = self.configuration()?;
         Configuration::parse(&configuration, FILE, data, std::iter::empty())?;
-        if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
-            let name = data.display().to_string();
-            return Err(if data.join(FILE).exists() {
-                InitError::Exists(name)
-            } else {
-                InitError::Foreign(name)
-            });
-        }
-        let parent = match data.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent).map_err(directory_error)?;
-        let unfinished = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(parent)
-            .map_err(directory_error)?;
+        let unfinished = beside(data)?;
         self.fill(unfinished.path(), &configuration)?;
         fs::rename(unfinished.path(), data).map_err(directory_error)
     }
@@ -175,7 +162,7 @@ impl Init {
     }
 
     fn fill(&self, data: &Path, configuration: &str) -> Result<(), InitError> {
-        for name in ["authority", "server"] {
+        for name in FOLDERS {
             let directory = data.join(name);
             fs::DirBuilder::new()
                 .mode(0o700)
@@ -185,6 +172,7 @@ impl Init {
         let now = SystemTime::now();
         let sealing = SealingKey::generate();
         secrets::write_secret(&data.join("sealing.key"), sealing.to_text().as_bytes())?;
+        let sealing = KeyRing::from(sealing);
         self.make_device_authority(data, &sealing, now)?;
         self.make_server_identity(data, &sealing, now)?;
         secrets::write_public(&data.join(FILE), configuration.as_bytes())?;
@@ -195,7 +183,7 @@ impl Init {
     fn make_device_authority(
         &self,
         data: &Path,
-        sealing: &SealingKey,
+        sealing: &KeyRing,
         now: SystemTime,
     ) -> Result<(), InitError> {
         let directory = data.join("authority");
@@ -246,7 +234,7 @@ impl Init {
     fn make_server_identity(
         &self,
         data: &Path,
-        sealing: &SealingKey,
+        sealing: &KeyRing,
         now: SystemTime,
     ) -> Result<(), InitError> {
         let directory = data.join("server");
@@ -423,6 +411,32 @@ device_ca = "record"          # "require" refuses devices without a factory iden
     }
 }
 
+/// A directory beside this one, to be filled and renamed.
+///
+/// # Errors
+/// [`InitError`]; a directory that has something in it is left alone.
+pub(crate) fn beside(data: &Path) -> Result<tempfile::TempDir, InitError> {
+    let name = data.display().to_string();
+    if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(if data.join(FILE).exists() {
+            InitError::Exists(name)
+        } else {
+            InitError::Foreign(name)
+        });
+    }
+    let parent = match data.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)
+        .and_then(|()| {
+            tempfile::Builder::new()
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(parent)
+        })
+        .map_err(|error| InitError::Directory(name, error))
+}
+
 const AUTHORITY_USAGE: KeyUsage = KeyUsage::KEY_CERT_SIGN.and(KeyUsage::CRL_SIGN);
 const RA_SIGNS: KeyUsage = KeyUsage::DIGITAL_SIGNATURE;
 const RA_DECRYPTS: KeyUsage = KeyUsage::KEY_ENCIPHERMENT;
@@ -432,7 +446,7 @@ fn write_identity(
     name: &str,
     key: &PrivateKey,
     certificates: &[&Certificate],
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<(), InitError> {
     let pem: String = certificates
         .iter()

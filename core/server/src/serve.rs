@@ -2,7 +2,6 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use lanyard_pki::seal::SealingKey;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::{
@@ -14,10 +13,12 @@ use tokio::{
 
 use crate::{
     assembly::{self, AssemblyError, Bases, named},
+    backup::Backups,
     configuration::{Configuration, ConfigurationError, DeviceCa, TlsMode},
     http::{self, BodyBudget, Shared, paths},
     listener::{self, Front, Transport},
     proxies::Proxies,
+    push::PushFiles,
     secrets,
     tls::{self, Clients},
 };
@@ -75,7 +76,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         None => None,
     };
     let bases = bases(&configuration, port, identified.as_ref());
-    let (engine, policies) = assembly::engine(&configuration, &bases).await?;
+    let (engine, policies, keys) = assembly::engine(&configuration, &bases).await?;
     let transport = match configuration.tls.mode {
         TlsMode::Files => Transport::Tls(tls::acceptor(&configuration, Clients::Unasked)?),
         TlsMode::Proxy => Transport::Proxied,
@@ -84,8 +85,8 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let shared = Shared {
         engine: engine.clone(),
         organization: Arc::from(configuration.server.organization.as_str()),
-        // Forms need no memory beyond the process: a page that was open over a restart is offered again.
-        forms: SealingKey::generate().derive("sign-in forms"),
+        // Each node takes the forms that another one gave out.
+        forms: keys.ring().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
     let (stop, stopped) = watch::channel(false);
@@ -94,8 +95,26 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies);
+    let push_files = PushFiles::new(configuration.clone(), engine.clone());
+    let administration = http::admin_router(
+        engine.clone(),
+        policies.clone(),
+        push_files.clone(),
+        keys.clone(),
+        Backups::new(configuration.clone(), keys.clone()),
+    );
     let mut running = JoinSet::new();
+    running.spawn({
+        let (engine, mut stopped) = (engine.clone(), stopped.clone());
+        async move {
+            tokio::select! {
+                () = policies.follow(&engine) => {}
+                () = push_files.watch() => {}
+                () = keys.keep_files() => {}
+                () = listener::told_to_stop(&mut stopped) => {}
+            }
+        }
+    });
     running.spawn(listener::serve_operators(
         operators,
         socket,
@@ -213,6 +232,11 @@ fn warn_of(configuration: &Configuration) {
     if configuration.push.is_none() {
         tracing::warn!(
             "nobody can enroll, and no enrolled device is woken: lanyard.toml has no [push] section that names a push certificate"
+        );
+    }
+    if configuration.database.url.is_unverified() {
+        tracing::warn!(
+            "database.url does not say sslmode=verify-full: whoever is between here and the database could be the database"
         );
     }
     let enrollment = &configuration.enrollment;

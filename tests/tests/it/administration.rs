@@ -1,8 +1,10 @@
 //! What operators type, what they are told, and what stays out of the log.
 
 mod apns;
+mod backup;
 mod devices;
 mod doctor;
+mod keys;
 mod log;
 mod persons;
 mod set_up;

@@ -65,11 +65,6 @@ pub(super) enum Task {
     Serve,
     /// Say what stands between this server and a real device; exit status 1 if something does not work
     Doctor,
-    /// The push certificate: ask for one, take it in
-    Apns {
-        #[command(subcommand)]
-        action: ApnsAction,
-    },
     /// Persons of the native directory
     User {
         #[command(subcommand)]
@@ -100,10 +95,35 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: ApprovalsAction,
     },
+    /// Push certificates: ask for one, take it in, see whether APNs takes it
+    Apns {
+        #[command(subcommand)]
+        action: ApnsAction,
+    },
     /// Plugins, on their author's desk: needs no server
     Plugin {
         #[command(subcommand)]
         action: PluginAction,
+    },
+    /// The keys with which secrets are sealed at rest
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Copy the running server into one file: database, configuration, keys
+    ///
+    /// Whoever has the file is the server: it holds the sealing keys. `lanyard backup - | age -r … > FILE` encrypts it on the way.
+    Backup {
+        /// A file that is not there yet, or - for standard output
+        file: PathBuf,
+        /// Leave the database out: PostgreSQL has pg_dump, which is to be run before
+        #[arg(long)]
+        without_database: bool,
+    },
+    /// Make a data directory out of a backup; everything in it is looked at first
+    Restore {
+        /// The backup, or - for standard input
+        file: PathBuf,
     },
     /// Wake a device
     Push {
@@ -137,17 +157,17 @@ impl TlsArguments {
 }
 
 #[derive(Subcommand)]
-pub(super) enum ApnsAction {
-    /// Print a certificate request for an MDM vendor to sign; its key stays here, sealed
-    Csr {
-        /// Make a new key, even if a certificate for the one before may be on its way
-        #[arg(long = "new")]
-        anew: bool,
-    },
-    /// Take in what identity.apple.com/pushcert made of the request, if devices can be woken with it
-    Import {
-        /// The certificate in PEM; its key may be in the file as well
-        file: PathBuf,
+pub(super) enum KeysAction {
+    /// List keys, the oldest first, with what each seals
+    List,
+    /// Make a key that the next rotation uses: where several nodes share a database, they need it first
+    Add,
+    /// Seal with the newest key from now on; without a spare one, it is made
+    Rotate,
+    /// Remove a key that nothing is sealed with any more
+    Retire {
+        /// Its id
+        id: String,
     },
 }
 
@@ -241,6 +261,25 @@ pub(super) enum DeviceAction {
     Release {
         /// Its UDID
         device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApnsAction {
+    /// Show each topic: its push certificate, until when that is valid, and why no device is woken, if none is
+    Status,
+    /// Read the files of the push certificates again; they are also looked at once a minute
+    Reload,
+    /// Print a certificate request for an MDM vendor to sign; its key stays here, sealed
+    Csr {
+        /// Make a new key, even if a certificate for the one before may be on its way
+        #[arg(long = "new")]
+        anew: bool,
+    },
+    /// Take in what identity.apple.com/pushcert made of the request, if devices can be woken with it
+    Import {
+        /// The certificate in PEM; its key may be in the file as well
+        file: PathBuf,
     },
 }
 

@@ -1,13 +1,15 @@
-//! The command line. `init`, `serve` and `apns` work on the data directory, `plugin` on files, `doctor` looks at everything; all else asks the
-//! running server.
+//! The command line. `init`, `serve`, `restore` and the way to a push certificate (`apns csr`, `apns import`) work on the data directory,
+//! `plugin` on files, `doctor` looks at everything; all else asks the running server.
 
 mod apns;
 mod approvals;
 mod arguments;
+mod backup;
 mod client;
 mod command;
 mod decisions;
 mod doctor;
+mod keys;
 mod plugin;
 mod policy;
 mod show;
@@ -103,10 +105,16 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::Command { action } => command(&client()?, action, json).await,
         Task::Decisions { action } => decisions::run(client, action, json).await,
         Task::Plugin { action } => plugin::run(client, action, json).await,
+        Task::Apns { action } => apns::run(client, &data, action, json).await,
         Task::Approvals { action } => approvals::run(&client()?, action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
-        Task::Apns { action } => apns::run(&data, action).await,
         Task::Doctor => doctor::run(&data, json).await,
+        Task::Keys { action } => keys::run(&client()?, action, json).await,
+        Task::Backup {
+            file,
+            without_database,
+        } => backup::make(&client()?, &file, !without_database).await,
+        Task::Restore { file } => backup::restore(&file, &data).await,
         Task::Push { device } => {
             client()?
                 .send("POST", &path(&["devices", &device, "push"]), Vec::new())

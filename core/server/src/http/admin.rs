@@ -22,14 +22,20 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::policy::Policies;
+use crate::{backup::Backups, keys::Keys, policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
+pub(crate) fn router(
+    engine: Engine,
+    policies: Policies,
+    push_files: PushFiles,
+    keys: Keys,
+    backups: Backups,
+) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -39,7 +45,6 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .route("/devices/{id}", get(device).delete(release_device))
         .route("/devices/{id}/commands", get(commands).post(send_command))
         .route("/devices/{id}/push", post(push))
-        .route("/push/topics", get(topics))
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -55,6 +60,12 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
         )
+        .nest(
+            "/api/v1/apns",
+            super::push::router(engine.clone(), push_files),
+        )
+        .nest("/api/v1/backup", super::backup::router(backups))
+        .nest("/api/v1/keys", super::keys::router(keys))
         .nest("/api/v1/policies", super::policy::router(engine, policies))
 }
 
@@ -177,6 +188,7 @@ async fn device(
     let mut shown = device_json(&device, &ends);
     let attestation = engine.attestation(&device).await?;
     shown["attested"] = attestation.map(|by| by.to_string()).into();
+    shown["next_push_at"] = json!(engine.next_push(&id).await?.map(seconds));
     shown["commands"] = commands.iter().map(command_json).collect();
     Ok(Json(shown))
 }
@@ -253,11 +265,6 @@ async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<St
     Ok(StatusCode::ACCEPTED)
 }
 
-/// What devices are enrolled with; a push certificate of another topic would lose them.
-async fn topics(State(engine): State<Engine>) -> Result<Json<Value>, Failure> {
-    Ok(Json(json!({ "topics": engine.topics_in_use().await? })))
-}
-
 /// Prometheus' text format.
 async fn metrics(State(engine): State<Engine>) -> Response {
     let text = format!(
@@ -301,6 +308,8 @@ fn device_json(device: &Enrollment, identity_ends: &HashMap<String, SystemTime>)
         "certificate_ends_at": identity_end.copied().map(seconds),
         "session": device.session_id.map(|id| id.to_string()),
         "has_push_tokens": device.has_push_tokens,
+        "push_tokens_at": device.token_updated_at.map(seconds),
+        "push_token_dead_at": device.token_dead_at.map(seconds),
         "has_unlock_token": device.has_unlock_token,
         "token_updates": device.token_updates,
         "created_at": seconds(device.created_at),

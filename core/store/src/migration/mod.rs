@@ -9,13 +9,14 @@ mod m0006_person_standing;
 mod m0007_command_decision;
 mod m0008_approval_facts;
 mod m0009_lease;
+mod m0010_push;
 mod m0012_identity_end;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
 
 use crate::StoreError;
-use crate::connect::take_turn;
+use crate::turn::take_turn;
 
 struct Migrator;
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_command_decision::Migration),
             Box::new(m0008_approval_facts::Migration),
             Box::new(m0009_lease::Migration),
+            Box::new(m0010_push::Migration),
             Box::new(m0012_identity_end::Migration),
         ]
     }

@@ -8,6 +8,7 @@ mod decisions;
 mod durability;
 mod identities;
 mod issuance;
+mod keys;
 mod nodes;
 mod outbox;
 mod queue;

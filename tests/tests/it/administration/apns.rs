@@ -94,7 +94,7 @@ fn a_request_becomes_a_push_certificate_and_its_renewal() {
         key,
         "the certificate may be on its way"
     );
-    let sealed = site.data().join("apns/request.key");
+    let sealed = site.data().join("server/push-request.key");
     assert_eq!(mode(&sealed), 0o600);
     assert!(!fs::read(&sealed).unwrap().starts_with(b"-----BEGIN"));
 
@@ -160,6 +160,23 @@ fn what_could_wake_no_device_is_not_taken_in() {
     assert!(!site.data().join("push.pem").exists());
     let configuration = fs::read_to_string(site.data().join("lanyard.toml")).unwrap();
     assert!(!configuration.contains("\n[push]"));
+}
+
+/// The certificate may be on its way for days, and the sealing key may be another one when it comes.
+#[test]
+fn the_key_of_a_request_is_sealed_anew_with_the_rest() {
+    let site = running();
+    let key = requested(&site, &[]);
+    says(&site, &["keys", "add"], &["not used yet"]);
+    says(&site, &["keys", "rotate"], &["is current"]);
+    let keys = site.lanyard_json(&["keys", "list"]).unwrap();
+    let sealed = |place: usize| {
+        keys[place]["files"]
+            .to_string()
+            .contains("push-request.key")
+    };
+    assert_eq!([sealed(0), sealed(1)], [false, true], "{keys}");
+    assert_eq!(requested(&site, &[]), key);
 }
 
 /// Whether a server runs or not: enrolled devices know one topic only.

@@ -99,7 +99,7 @@ fn everything_in_order_is_said_to_be() {
     let findings = examined(&site);
     for what in [
         "configuration",
-        "sealing key",
+        "sealing keys",
         "SCEP authority",
         "profile signing",
         "TLS certificate",
@@ -137,7 +137,7 @@ fn what_is_wrong_is_found_with_what_mends_it() {
         findings
     };
     set_mode(&data.join("sealing.key"), 0o644);
-    is(&examined(&site), "sealing key", "fail", &["chmod 600"]);
+    is(&examined(&site), "sealing keys", "fail", &["chmod 600"]);
     set_mode(&data.join("sealing.key"), 0o600);
 
     set_mode(&data.join("authority/ca.key"), 0o640);

@@ -14,10 +14,9 @@ use rustls::{
 
 use super::{Report, causes};
 use crate::{
-    assembly,
     cli::date,
     configuration::{Configuration, TlsMode},
-    secrets,
+    push, secrets,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -46,7 +45,7 @@ pub(super) fn examine(report: &mut Report, configuration: &Configuration) {
             );
         }
     }
-    push(report, configuration);
+    push_certificates(report, configuration);
 }
 
 fn tls(report: &mut Report, configuration: &Configuration) {
@@ -174,23 +173,37 @@ fn explain(error: &Error, name: &str, configuration: &Configuration) -> (String,
     (said.to_owned(), fix.to_owned())
 }
 
-fn push(report: &mut Report, configuration: &Configuration) {
+fn push_certificates(report: &mut Report, configuration: &Configuration) {
     const WHAT: &str = "push certificate";
     let Some(push) = &configuration.push else {
         let fix = "lanyard apns csr; docs/real-iphone.md has the steps";
         return report.fail(WHAT, "none: nobody can enroll, and no device is woken", fix);
     };
-    match assembly::push_certificate(configuration, push) {
-        Ok(certificate) => {
-            report.ok(WHAT, format!("topic {}", certificate.topic()));
-            end(
-                report,
-                "push certificate's end",
-                certificate.certificate(),
+    for (place, file) in push::files(push).enumerate() {
+        // What is imported is the certificate of new devices.
+        let (put, renew) = if place == 0 {
+            (
+                "lanyard apns import FILE",
                 "lanyard apns csr, \"Renew\" (not \"Create\") at identity.apple.com/pushcert, lanyard apns import FILE",
-            );
+            )
+        } else {
+            (
+                "put the certificate with its key there, in PEM, mode 600",
+                "\"Renew\" (not \"Create\") at identity.apple.com/pushcert, and put the new certificate with its key in the place of the old one",
+            )
+        };
+        match push::certificate(configuration, &file) {
+            Ok((_, certificate)) => {
+                report.ok(WHAT, format!("topic {}", certificate.topic()));
+                end(
+                    report,
+                    "push certificate's end",
+                    certificate.certificate(),
+                    renew,
+                );
+            }
+            Err(error) => report.fail(WHAT, causes(&error), put),
         }
-        Err(error) => report.fail(WHAT, causes(&error), "lanyard apns import FILE"),
     }
 }
 

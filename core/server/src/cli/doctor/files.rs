@@ -35,14 +35,14 @@ fn folder(report: &mut Report, configuration: &Configuration) {
 
 fn keys(report: &mut Report, configuration: &Configuration) {
     let file = configuration.path(&configuration.server.sealing_key);
-    let sealing = match secrets::sealing_key(&file) {
+    let sealing = match secrets::key_ring(&file) {
         Ok(sealing) => sealing,
         Err(error) => {
-            let fix = "restore the sealing key from a backup, or mend its mode: nothing that is stored can be read without it";
-            return report.fail("sealing key", causes(&error), fix);
+            let fix = "restore the sealing keys from a backup, or mend its mode: nothing that is stored can be read without it";
+            return report.fail("sealing keys", causes(&error), fix);
         }
     };
-    report.ok("sealing key", file.display().to_string());
+    report.ok("sealing keys", file.display().to_string());
     match assembly::scep_endpoint(configuration, &sealing) {
         Ok(_) => report.ok(
             "SCEP authority",

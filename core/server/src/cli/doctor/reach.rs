@@ -12,9 +12,9 @@ use tokio_rustls::TlsConnector;
 
 use super::{Report, causes};
 use crate::{
-    assembly,
     cli::{client::Client, standing},
     configuration::{Configuration, TlsMode},
+    push,
 };
 
 /// For one attempt at something in the network.
@@ -106,23 +106,29 @@ async fn database(report: &mut Report, configuration: &Configuration) {
     }
 }
 
-/// Whether the push certificate is the one that devices were enrolled with.
+/// Whether there is a push certificate of each topic that devices were enrolled with.
 async fn topic(report: &mut Report, configuration: &Configuration) {
     const WHAT: &str = "push topic";
-    let push = configuration.push.as_ref();
-    let Some(Ok(certificate)) = push.map(|push| assembly::push_certificate(configuration, push))
-    else {
+    let Some(push) = &configuration.push else {
         return;
     };
-    // That the database cannot be read was said already.
+    let certificates = push::files(push).map(|file| push::certificate(configuration, &file));
+    // That a certificate or the database cannot be read was said already.
+    let Ok(certificates) = certificates.collect::<Result<Vec<_>, _>>() else {
+        return;
+    };
     let Ok(topics) = standing::topics_in_use(configuration).await else {
         return;
     };
-    match topics.iter().find(|topic| *topic != certificate.topic()) {
+    let is_lost = |topic: &&String| {
+        let mut certificates = certificates.iter();
+        !certificates.any(|(_, certificate)| certificate.topic() == *topic)
+    };
+    match topics.iter().find(is_lost) {
         None => report.ok(WHAT, "no device is enrolled with another one"),
         Some(other) => report.fail(
             WHAT,
-            format!("devices are enrolled with {other}, and this certificate cannot wake them"),
+            format!("devices are enrolled with {other}, and no push certificate here can wake them"),
             "restore the certificate of that topic (apns import keeps the one before as push.pem.previous), or renew it at identity.apple.com/pushcert",
         ),
     }
@@ -223,7 +229,7 @@ async fn apns(report: &mut Report, configuration: &Configuration) {
     let Some(push) = &configuration.push else {
         return;
     };
-    let (host, port) = (assembly::apns_host(push), assembly::apns_port(push));
+    let (host, port) = push::address(push);
     let reached = timeout(PATIENCE, TcpStream::connect((host, port))).await;
     match reached {
         Ok(Ok(_)) => report.ok("APNs", format!("{host}:{port} can be reached")),
