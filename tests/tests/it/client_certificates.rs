@@ -28,10 +28,6 @@ fn with_its_own_address() -> Site {
     running(|site| site.set("LANYARD_IDENTITY_LISTEN", "127.0.0.1:0"))
 }
 
-fn behind_a_proxy() -> Site {
-    running(|site| site.set("LANYARD_IDENTITY_PROXIES", "[\"127.0.0.1\"]"))
-}
-
 /// A report of `puppet`, sent to this URL with these headers by whoever shows `identity`.
 async fn report(
     site: &Site,
@@ -184,10 +180,19 @@ async fn an_expired_identity_is_refused_with_a_reason_and_not_in_the_handshake()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listed_proxy_says_which_certificate_it_was_shown() {
-    let site = behind_a_proxy();
+    let mut site = running(|_| {});
     let puppets = Puppet::enroll(&site, 1);
     let a = &puppets[0];
-    assert!(!a.management.sign_message);
+    site.set("LANYARD_IDENTITY_PROXIES", "[\"127.0.0.1\"]");
+    site.kill_server();
+    site.start_server().unwrap();
+    // Who enrolls from now on does not sign, and is nobody where no proxy stands before the server.
+    let password = site.add_user("correct horse battery").unwrap();
+    let enroll = ["--exit-after", "enroll"];
+    let mut unsigned = site.start_device(&password, &enroll).unwrap();
+    assert!(!unsigned.wait().unwrap().success());
+    let refused = "no Mdm-Signature, and its connection no client certificate";
+    assert!(site.server_log().contains(refused), "{}", unsigned.said());
     let url = &a.management.connect_url;
     let header = |value: String| (CLIENT_CERT, value);
     for (headers, status) in [
