@@ -33,6 +33,16 @@ enum Said {
     Answered,
 }
 
+impl Said {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::NotNow => "not_now",
+            Self::Answered => "answered",
+        }
+    }
+}
+
 /// What command-selection comes to.
 enum Selected {
     QueueOrder,
@@ -49,6 +59,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal`]
+    #[tracing::instrument(name = "connect", level = "debug", skip_all)]
     pub async fn connect(
         &self,
         body: &[u8],
@@ -69,6 +80,7 @@ impl Engine {
             ),
         };
         self.0.last_seen.note(&id.to_string(), now);
+        self.metrics().connect(said.word());
         self.next(&id, said, result, now).await
     }
 
@@ -150,6 +162,9 @@ impl Engine {
                 );
             }
             Settled::Recorded | Settled::Duplicate => {
+                if settled == Settled::Recorded {
+                    self.metrics().answered(status);
+                }
                 tracing::info!(
                     enrollment = id,
                     command,
@@ -229,6 +244,7 @@ impl Engine {
                 uuid, request_type, ..
             } = &command.summary;
             if self.store().mark_sent(&id, uuid, now).await? == SentOutcome::Sent {
+                self.metrics().sent.inc();
                 tracing::info!(
                     enrollment = id,
                     command = uuid,

@@ -19,6 +19,8 @@
 //! | what plugins may issue | `ceilings` |
 //! | decision records | `records` |
 //! | what waits for a person's answer | `approvals` |
+//! | what is counted | `metrics`, [`Engine::register_metrics`] |
+//! | why a device is where it is | `obstacles`, [`Engine::situation`] |
 //! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -41,6 +43,8 @@ mod identity;
 mod issuance;
 mod last_seen;
 mod local_users;
+mod metrics;
+mod obstacles;
 mod password;
 mod persons;
 mod profiles;
@@ -55,10 +59,7 @@ mod standing;
 mod throttle;
 
 use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -72,6 +73,7 @@ pub use check_in::CheckInAnswer;
 pub use clock::Clock;
 pub use issuance::PkiAnswer;
 pub use local_users::LocalUsers;
+pub use obstacles::{Obstacle, Situation};
 pub use password::{PasswordError, hash_password};
 pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
@@ -102,7 +104,7 @@ struct State {
     outbox: Notify,
     /// Rung when that of events has.
     events: Notify,
-    binary_plists: AtomicU64,
+    metrics: metrics::Metrics,
 }
 
 impl Engine {
@@ -134,14 +136,8 @@ impl Engine {
             clock,
             outbox: Notify::new(),
             events: Notify::new(),
-            binary_plists: AtomicU64::new(0),
+            metrics: metrics::Metrics::default(),
         })))
-    }
-
-    /// How many binary property lists devices have sent since the start; each was refused.
-    #[must_use]
-    pub fn binary_plists_refused(&self) -> u64 {
-        self.0.binary_plists.load(Ordering::Relaxed)
     }
 
     /// The refusal of a message that could not be read.
@@ -149,7 +145,7 @@ impl Engine {
         let mut cause = Some(error);
         while let Some(each) = cause {
             if each.downcast_ref() == Some(&lanyard_mdm::document::DocumentError::Binary) {
-                self.0.binary_plists.fetch_add(1, Ordering::Relaxed);
+                self.metrics().binary_plists.inc();
             }
             cause = each.source();
         }

@@ -35,6 +35,7 @@ impl Engine {
                 sending.spawn(async move { push_one(&push, each, now).await });
             }
             let outcomes = sending.join_all().await;
+            outcomes.iter().for_each(|each| self.metrics().pushed(each));
             self.store().record_pushes(&outcomes, self.now()).await?;
             if !full {
                 return Ok(());
@@ -43,6 +44,7 @@ impl Engine {
     }
 }
 
+#[tracing::instrument(name = "push", level = "debug", skip_all, fields(otel.kind = "consumer"))]
 async fn push_one(apns: &Apns, due: DuePush, now: SystemTime) -> PushOutcome {
     let enrollment = due.enrollment_id.as_str();
     let (result, again) = match send(apns, &due, now).await {

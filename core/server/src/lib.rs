@@ -8,6 +8,7 @@
 //! | paths and handlers | [`http`] |
 //! | `lanyard.toml` | [`configuration`] |
 //! | policies: which plugins answer which hooks | `policy` |
+//! | logs and traces | `observability` |
 //! | `lanyard init` | [`init`] |
 //! | the command line, a client of the administration's API | [`cli`] |
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -18,6 +19,7 @@ pub mod configuration;
 pub mod http;
 pub mod init;
 mod listener;
+mod observability;
 mod outside;
 mod policy;
 pub mod secrets;

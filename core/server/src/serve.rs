@@ -3,6 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use lanyard_pki::seal::SealingKey;
+use opentelemetry_otlp::ExporterBuildError;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::{
@@ -15,8 +16,8 @@ use tokio::{
 use crate::{
     assembly::{self, AssemblyError, named},
     configuration::{Configuration, ConfigurationError, DeviceCa},
-    http::{self, Shared, paths},
-    listener, secrets,
+    http::{self, Metrics, Shared, paths},
+    listener, observability, secrets,
 };
 
 /// The server does not start, or stops.
@@ -28,8 +29,13 @@ pub enum ServeError {
     /// What it names.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// Traces cannot be sent as they are configured.
+    #[error("traces cannot be sent; see observability.otlp in lanyard.toml")]
+    Traces(#[from] ExporterBuildError),
     /// The address or the socket is not free.
-    #[error("cannot listen on {at}; see server.listen and server.admin_socket in lanyard.toml")]
+    #[error(
+        "cannot listen on {at}; see server.listen, server.admin_socket and observability.metrics_listen in lanyard.toml"
+    )]
     Listen {
         /// Where.
         at: String,
@@ -53,6 +59,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     // Database, journal and socket are their owner's alone, wherever the configuration puts them.
     umask(Mode::RWXG | Mode::RWXO);
     let configuration = Configuration::load(data)?;
+    let observed = observability::start(&configuration.observability)?;
     let cannot_listen = |at: String| move |source| ServeError::Listen { at, source };
 
     let address = configuration.server.listen;
@@ -74,15 +81,25 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         forms: SealingKey::generate().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
-    let devices = http::device_router(shared, &configuration.limits);
+    let metrics = Metrics::new(engine.clone(), policies.calls());
+    let devices = http::device_router(shared, &configuration.limits, metrics.clone());
     let (stop, stopped) = watch::channel(false);
 
     let socket = configuration.path(&configuration.server.admin_socket);
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies);
+    let administration = http::admin_router(engine.clone(), policies, metrics.clone());
     let mut running = JoinSet::new();
+    if let Some(address) = configuration.observability.metrics_listen {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(cannot_listen(address.to_string()))?;
+        running.spawn(listener::serve_metrics(
+            listener,
+            metrics.router(),
+            stopped.clone(),
+        ));
+    }
     running.spawn(listener::serve_operators(
         operators,
         socket,
@@ -117,6 +134,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     tracing::info!("stopping");
     let _ = stop.send(true);
     while running.join_next().await.is_some() {}
+    observed.end().await;
     Ok(())
 }
 

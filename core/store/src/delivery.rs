@@ -68,6 +68,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: mark sent", level = "debug", skip_all)]
     pub async fn mark_sent(
         &self,
         enrollment_id: &str,
@@ -101,6 +102,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: settle", level = "debug", skip_all)]
     pub async fn settle(
         &self,
         enrollment_id: &str,

@@ -113,6 +113,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: find enrollment", level = "debug", skip_all)]
     pub async fn find_enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         let row = Entity::find_by_id(id.to_owned()).one(&self.reader).await?;
         row.map(Enrollment::try_from).transpose()
@@ -173,6 +174,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: touch last seen", level = "debug", skip_all)]
     pub async fn touch_last_seen(&self, seen: &[(String, SystemTime)]) -> Result<(), StoreError> {
         // In one order, so that two nodes do not wait for each other.
         let mut seen: Vec<_> = seen.iter().collect();

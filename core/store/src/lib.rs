@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
+//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
 //! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
@@ -14,6 +14,7 @@
 
 mod approvals;
 mod authenticate;
+mod backlog;
 mod certificates;
 mod challenges;
 mod commands;
@@ -47,6 +48,7 @@ pub use approvals::{
     AskOutcome, NewApproval, RequestKey, Shown, TooManyPending,
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
+pub use backlog::Backlog;
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};

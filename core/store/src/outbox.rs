@@ -74,6 +74,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: take pushes", level = "debug", skip_all)]
     pub async fn take_pushes(
         &self,
         now: SystemTime,
@@ -118,6 +119,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: record pushes", level = "debug", skip_all)]
     pub async fn record_pushes(
         &self,
         outcomes: &[PushOutcome],
@@ -154,6 +156,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: schedule push", level = "debug", skip_all)]
     pub async fn schedule_push(
         &self,
         enrollment_id: &str,

@@ -20,6 +20,7 @@ mod http_directory;
 mod javascript;
 mod ldap_directory;
 mod main_job;
+mod observability;
 mod oidc_directory;
 mod plugin;
 mod policy;

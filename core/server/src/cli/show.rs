@@ -1,6 +1,7 @@
 //! Answers of the server, for people to read.
 
 mod decisions;
+mod why;
 
 use std::time::{Duration, SystemTime};
 
@@ -84,6 +85,7 @@ pub(super) fn device(device: &Value) -> String {
             }
         ),
     ];
+    lines.extend(why::lines(device));
     if let Some(commands) = device["commands"]
         .as_array()
         .filter(|commands| !commands.is_empty())

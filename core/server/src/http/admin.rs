@@ -6,19 +6,18 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
     routing::{delete, get, post, put},
 };
-use lanyard_engine::{CommandRefused, Engine};
+use lanyard_engine::{CommandRefused, Engine, Obstacle};
 use lanyard_mdm::document::{self, Limits};
 use lanyard_policy::Secret;
-use lanyard_store::{CommandSummary, Enrollment, User};
+use lanyard_store::{CommandSummary, Enrollment, StoreError, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::{failure::Failure, metrics::Metrics};
 use crate::policy::Policies;
 
 /// A profile to install is the largest thing that an operator sends.
@@ -26,7 +25,7 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
+pub(crate) fn router(engine: Engine, policies: Policies, metrics: Metrics) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -39,7 +38,6 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics))
         .nest("/api/v1", api)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engine.clone())
@@ -52,6 +50,7 @@ pub(crate) fn router(engine: Engine, policies: Policies) -> Router {
             super::decisions::router(engine.clone(), policies.clone()),
         )
         .nest("/api/v1/policies", super::policy::router(engine, policies))
+        .merge(metrics.router())
 }
 
 #[derive(Deserialize)]
@@ -154,14 +153,42 @@ async fn device(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
     let Some(device) = engine.device(&id).await? else {
-        return Err(CommandRefused::UnknownDevice(id).into());
+        return Err(unknown_device(&engine, id).await?);
     };
     let commands = engine.commands(&id, PAGE).await?;
     let mut shown = device_json(&device);
     let attestation = engine.attestation(&device).await?;
     shown["attested"] = attestation.map(|by| by.to_string()).into();
     shown["commands"] = commands.iter().map(command_json).collect();
+    let situation = engine.situation(&device).await?;
+    shown["why"] = situation.obstacles.iter().map(obstacle_json).collect();
+    shown["last_answer"] = situation.last_answer.as_ref().map(command_json).into();
+    shown["next_push_at"] = json!(situation.next_push.map(seconds));
+    shown["waiting"] = json!({
+        "ready": situation.waiting.ready,
+        "not_now": situation.waiting.not_now,
+    });
     Ok(Json(shown))
+}
+
+/// One that is not enrolled may be known all the same: somebody has to answer before it is.
+async fn unknown_device(engine: &Engine, id: String) -> Result<Failure, StoreError> {
+    let pending = engine.pending_approvals(&id).await?;
+    Ok(match pending.first() {
+        Some(approval) => Failure::unknown(&format!(
+            "there is no enrolled device {id}: its enrollment waits for a person's answer, see `lanyard approvals show {}`",
+            approval.asked.id
+        )),
+        None => CommandRefused::UnknownDevice(id).into(),
+    })
+}
+
+fn obstacle_json(obstacle: &Obstacle) -> Value {
+    json!({
+        "code": obstacle.code(),
+        "text": obstacle.to_string(),
+        "since": obstacle.since().map(seconds),
+    })
 }
 
 /// The device is nobody's any more; its history stays.
@@ -234,17 +261,6 @@ async fn cancel_command(
 async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     engine.push(&id).await?;
     Ok(StatusCode::ACCEPTED)
-}
-
-/// Prometheus' text format.
-async fn metrics(State(engine): State<Engine>) -> Response {
-    let text = format!(
-        "# HELP lanyard_binary_plists_refused_total Binary property lists from devices, each answered 400.\n\
-         # TYPE lanyard_binary_plists_refused_total counter\n\
-         lanyard_binary_plists_refused_total {}\n",
-        engine.binary_plists_refused()
-    );
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 fn user_json(user: &User) -> Value {

@@ -8,6 +8,7 @@ mod failure;
 mod limits;
 mod log_budget;
 mod mdm;
+mod metrics;
 pub mod paths;
 mod policy;
 mod scep;
@@ -30,6 +31,7 @@ pub(crate) use admin::router as admin_router;
 pub(crate) use limits::FIELDS;
 use limits::{BodyBudget, within_budget, within_time};
 use log_budget::LogBudget;
+pub use metrics::Metrics;
 pub(crate) use policy::Application;
 
 use crate::configuration::Limits;
@@ -52,7 +54,7 @@ pub struct Shared {
 pub struct Remote(pub IpAddr);
 
 /// Everything that devices and persons may ask of us.
-pub fn device_router(shared: Shared, limits: &Limits) -> Router {
+pub fn device_router(shared: Shared, limits: &Limits, metrics: Metrics) -> Router {
     let small = DefaultBodyLimit::max(limits.scep_bytes);
     let scep_routes = Router::new()
         .route(paths::SCEP, get(scep::get).post(scep::post))
@@ -94,6 +96,7 @@ pub fn device_router(shared: Shared, limits: &Limits) -> Router {
             within_budget,
         ))
         .layer(from_fn(within_time))
+        .layer(from_fn_with_state(metrics, metrics::observed))
         .with_state(shared)
 }
 

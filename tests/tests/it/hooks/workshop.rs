@@ -241,6 +241,16 @@ impl Workshop {
 
     /// Every phase up to TokenUpdate.
     pub(super) async fn enroll(&self) -> Managed<'_> {
+        let (managed, management) = self.authenticated().await;
+        let sender = managed.device.sender().unwrap();
+        let (token, magic) = (DeviceToken::new([7; 32]), PushMagic::new("MAGIC"));
+        let update = management.token_update(sender, token, magic, UnlockToken::new([9; 64]));
+        managed.check_in(&update.unwrap().to_xml()).await;
+        managed
+    }
+
+    /// Every phase up to Authenticate.
+    pub(super) async fn authenticated(&self) -> (Managed<'_>, Management) {
         let (device, profile) = self.delivered().await;
         let managed = Managed {
             workshop: self,
@@ -250,12 +260,9 @@ impl Workshop {
         let management = Management::from(&profile.mdm);
         let sender = managed.device.sender().unwrap();
         let facts = &managed.device.model.facts;
-        let authenticate = management.authenticate(sender.clone(), facts).unwrap();
+        let authenticate = management.authenticate(sender, facts).unwrap();
         managed.check_in(&authenticate.to_xml()).await;
-        let (token, magic) = (DeviceToken::new([7; 32]), PushMagic::new("MAGIC"));
-        let update = management.token_update(sender, token, magic, UnlockToken::new([9; 64]));
-        managed.check_in(&update.unwrap().to_xml()).await;
-        managed
+        (managed, management)
     }
 }
 
@@ -275,6 +282,11 @@ pub(super) struct Managed<'a> {
 impl Managed<'_> {
     pub(super) fn udid(&self) -> &str {
         self.device.udid()
+    }
+
+    /// The device itself.
+    pub(super) fn as_device(&self) -> &Device {
+        &self.device
     }
 
     /// Asks for work.
