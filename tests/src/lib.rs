@@ -1,6 +1,7 @@
 //! What the end-to-end tests and `cargo xtask up` stand on: programs of this workspace as processes, a whole installation on
 //! loopback, the `openssl` command line as a second opinion, and plugins compiled on first use.
 
+pub mod balancer;
 pub mod database;
 pub mod guests;
 pub mod openssl;

@@ -15,12 +15,12 @@ use std::{
 use lanyard_device::{
     apns::Announcement, device::Device, factory::Factory, http::Client, journal::State,
 };
-use lanyard_pki::{Certificate, seal::SealingKey};
+use lanyard_pki::{Certificate, seal::KeyRing};
 use lanyard_store::Store;
 use tempfile::TempDir;
 
 use crate::{
-    database,
+    database::{self, OnPostgres},
     process::{Process, binary, wait_until},
 };
 
@@ -33,12 +33,16 @@ const DATABASE_URL: &str = "LANYARD_DATABASE_URL";
 pub struct Site {
     root: PathBuf,
     address: SocketAddr,
+    /// Where devices find it, if something stands before it.
+    before: Option<SocketAddr>,
     /// Overrides of the server's configuration.
     environment: Vec<(String, String)>,
     server: Option<Process>,
     apns: Mutex<Option<Process>>,
     /// What the simulated APNs said when it was last started.
     announcement: Option<Announcement>,
+    /// Dropped with the site, if it is on PostgreSQL.
+    _database: Option<OnPostgres>,
     /// Removed with the site, if it is a temporary one.
     _temporary: Option<TempDir>,
 }
@@ -51,8 +55,9 @@ impl Site {
     pub fn temporary(init: &[&str]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut site = Self::at(folder.path(), init)?;
-        if let Some(url) = database::on_postgres()? {
-            site.set(DATABASE_URL, url);
+        if let Some(database) = database::on_postgres()? {
+            site.set(DATABASE_URL, database.url());
+            site._database = Some(database);
         }
         site._temporary = Some(folder);
         Ok(site)
@@ -70,10 +75,12 @@ impl Site {
         let site = Self {
             root: root.to_owned(),
             address: free_address()?,
+            before: None,
             environment: Vec::new(),
             server: None,
             apns: Mutex::new(None),
             announcement: None,
+            _database: None,
             _temporary: None,
         };
         if !site.data().join("lanyard.toml").exists() {
@@ -84,6 +91,39 @@ impl Site {
             .arg("--dir")
             .arg(site.factory()))?;
         Ok(site)
+    }
+
+    /// Another node of this installation: the same configuration, keys and database.
+    ///
+    /// # Errors
+    /// A sentence that says what does not work.
+    pub fn another_node(&self) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let root = folder.path().to_owned();
+        fs::create_dir(root.join("logs")).map_err(|error| error.to_string())?;
+        for (from, to) in [(self.data(), "server"), (self.factory(), "factory")] {
+            run(Command::new("cp").arg("-R").args([from, root.join(to)]))?;
+        }
+        let mut node = Self {
+            root,
+            address: free_address()?,
+            before: None,
+            environment: self.environment.clone(),
+            server: None,
+            apns: Mutex::new(None),
+            announcement: self.announcement.clone(),
+            _database: None,
+            _temporary: Some(folder),
+        };
+        node.set(DATABASE_URL, self.database_url());
+        Ok(node)
+    }
+
+    /// Lets devices come through what stands before it, from its next start on.
+    pub fn stand_behind(&mut self, before: SocketAddr) {
+        self.before = Some(before);
+        let url = self.url("");
+        self.set("LANYARD_SERVER_PUBLIC_URL", format!("\"{url}\""));
     }
 
     /// The server's data directory.
@@ -146,7 +186,8 @@ impl Site {
     /// What devices put before a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("https://localhost:{}{path}", self.address.port())
+        let address = self.before.unwrap_or(self.address);
+        format!("https://localhost:{}{path}", address.port())
     }
 
     /// Overrides a key of the server's configuration, as `LANYARD_<SECTION>_<KEY>`, from its next start on.
@@ -254,6 +295,12 @@ impl Site {
     #[must_use]
     pub fn server_id(&self) -> Option<u32> {
         self.server.as_ref().map(Process::id)
+    }
+
+    /// Where the `server`, the `device` or the `apns` writes what it says.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.root.join("logs").join(format!("{name}.log"))
     }
 
     /// What the server has said since its last start.
@@ -394,15 +441,14 @@ impl Site {
     pub async fn store(&self) -> Result<Store, String> {
         let key = fs::read_to_string(self.data().join("sealing.key"))
             .map_err(|error| error.to_string())?;
-        let key = SealingKey::from_text(&key).map_err(|error| error.to_string())?;
+        let key = KeyRing::from_text(&key).map_err(|error| error.to_string())?;
         Store::connect_read_only(&self.database_url(), key)
             .await
             .map_err(|error| error.to_string())
     }
 
     fn start(&self, name: &str, command: &mut Command) -> Result<Process, String> {
-        let log = self.root.join("logs").join(format!("{name}.log"));
-        Process::start(command, &log).map_err(|error| format!("{name}: {error}"))
+        Process::start(command, &self.log(name)).map_err(|error| format!("{name}: {error}"))
     }
 }
 

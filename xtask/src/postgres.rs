@@ -12,13 +12,19 @@ use std::time::{Duration, Instant};
 use crate::stage::Failure;
 
 /// Names the server to those who make databases on it: `postgres://lanyard@127.0.0.1:PORT/postgres`.
-pub(crate) const VARIABLE: &str = "LANYARD_TEST_POSTGRES";
+pub(crate) const OF_TESTS: &str = "LANYARD_TEST_POSTGRES";
+
+/// The same for one that is measured.
+pub(crate) const MEASURED: &str = "LANYARD_BENCH_POSTGRES";
 
 /// Where Debian puts the server's programs, by version, and off `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Who it runs as where we are root, which it refuses to be: `nobody`.
 const NOBODY: u32 = 65_534;
+
+/// Lines of its log.
+const LAST_WORDS: usize = 30;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,11 +82,15 @@ impl Postgres {
             // Several nodes in each of several tests at once.
             "max_connections=400",
             "autovacuum_naptime=10s",
+            // No standby reads it.
+            "wal_level=minimal",
+            "max_wal_senders=0",
         ] {
             postgres.args(["-c", setting]);
         }
         if !durable {
             postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+            postgres.args(["-c", "max_wal_size=128MB"]);
         }
         let log = fs::File::create(folder.join("log")).map_err(failed)?;
         postgres
@@ -99,7 +109,7 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Its URL, for [`VARIABLE`].
+    /// Its URL, for [`OF_TESTS`] or [`MEASURED`].
     pub(crate) fn url(&self) -> String {
         format!("postgres://lanyard@127.0.0.1:{}/postgres", self.port)
     }
@@ -109,17 +119,36 @@ impl Postgres {
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
             if ended || Instant::now() > until {
-                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                return Err(Failure::new(format!("PostgreSQL does not answer:\n{log}")));
+                return Err(Failure::new(format!(
+                    "PostgreSQL does not answer:\n{}",
+                    self.last_words()
+                )));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
+
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let log = fs::read(self.folder.join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // What needed it has failed by now, and cannot tell why.
+        if let Ok(Some(status)) = self.child.try_wait() {
+            eprintln!(
+                "PostgreSQL ended by itself, with {status}:\n{}",
+                self.last_words()
+            );
+            let _ = fs::remove_dir_all(&self.folder);
+            return;
+        }
         // Killed outright, it would leave a piece of shared memory behind.
         let mut stop = program("pg_ctl", &self.folder, self.is_root);
         stop.args(["stop", "--mode=immediate", "--silent", "--pgdata"]);

@@ -63,16 +63,11 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
     let keep_data = |name: &String| KEEP_DATA.contains(&name.as_str());
     let second = if packages.is_empty() || packages.iter().any(keep_data) {
         let postgres = Postgres::start(false)?;
-        let keeping = KEEP_DATA.map(|name| ["-p", name]);
-        let those = if packages.is_empty() {
-            keeping.as_flattened()
-        } else {
-            &[]
-        };
-        let environment = (postgres::VARIABLE, postgres.url());
+        let environment = (postgres::OF_TESTS, postgres.url());
         test(
-            "Running those that keep data again, on PostgreSQL",
-            those,
+            "Running the tests again, on PostgreSQL",
+            // Those of two packages alone would be built with other features, wasmtime and all.
+            all,
             Some(environment),
         )
     } else {
@@ -113,7 +108,7 @@ pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
             folder.display()
         )));
     }
-    setup::prepare(&setup::TO_BUILD)?;
+    setup::prepare(&setup::TO_MEASURE)?;
     let stage = Stage::begin("Building, optimised (the first time: about 15 minutes on 2 cores)");
     let mut build = cargo(["build", "--release", "--locked", "--bins"]);
     complete(build.args(["--package", "lanyard-server", "--package", "lanyard-device"]))?;
@@ -125,7 +120,8 @@ pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
             .fold(&mut bench, |bench, name| bench.arg("--bench").arg(name)),
     };
     stage.done();
-    complete(&mut bench)
+    let postgres = Postgres::start(true)?;
+    complete(bench.env(postgres::MEASURED, postgres.url()))
 }
 
 /// Tests that read Apple's recorded messages pass without them; a line here keeps that from going unseen.
@@ -151,6 +147,13 @@ fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.current_dir(workspace()).args(arguments);
+    // What it says of this package to this program; build scripts that ask would be built again after each plain `cargo build`.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&variable);
+        }
+    }
     command
 }
 

@@ -98,6 +98,9 @@ const POSTGRESQL: Need = Need {
 /// What building and running takes.
 pub(crate) static TO_BUILD: [Need; 3] = [C_COMPILER, PERL, MAKE];
 
+/// What measuring takes.
+pub(crate) static TO_MEASURE: [Need; 4] = [C_COMPILER, PERL, MAKE, POSTGRESQL];
+
 /// What testing takes as well.
 pub(crate) static EVERYTHING: [Need; 8] = [
     C_COMPILER,

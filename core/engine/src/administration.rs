@@ -1,5 +1,7 @@
 //! What operators do with devices and commands.
 
+use std::time::SystemTime;
+
 use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
@@ -167,6 +169,7 @@ impl Engine {
         device: &str,
         limit: u64,
     ) -> Result<Vec<CommandSummary>, StoreError> {
+        self.write_sent().await?;
         self.store().list_commands(device, None, limit).await
     }
 
@@ -175,6 +178,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`]
     pub async fn command(&self, uuid: &str) -> Result<Vec<lanyard_store::Command>, StoreError> {
+        self.write_sent().await?;
         let mut commands = Vec::new();
         for summary in self.store().find_commands_by_uuid(uuid).await? {
             commands.extend(
@@ -217,7 +221,7 @@ impl Engine {
             EnqueueOutcome::Queued { .. } => Ok(Sent {
                 uuid,
                 checked: !matches!(command, Command::Raw(_)),
-                wakes: self.setup().push.is_some(),
+                wakes: !self.topics().is_empty(),
             }),
             EnqueueOutcome::UnknownEnrollment => {
                 Err(CommandRefused::UnknownDevice(device.to_owned()))
@@ -323,6 +327,7 @@ impl Engine {
     /// # Errors
     /// [`CommandRefused`]
     pub async fn cancel_command(&self, uuid: &str) -> Result<(), CommandRefused> {
+        self.write_sent().await?;
         let commands = self.store().find_commands_by_uuid(uuid).await?;
         if commands.is_empty() {
             return Err(CommandRefused::UnknownCommand(uuid.to_owned()));
@@ -348,14 +353,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Wakes a device, whether or not it has a command.
+    /// Wakes a device, whether or not it has a command; and even if APNs called its token dead, which might have been meant for another
+    /// configuration than today's.
     ///
     /// # Errors
     /// [`CommandRefused`]
     pub async fn push(&self, device: &str) -> Result<(), CommandRefused> {
-        if self.setup().push.is_none() {
+        if self.topics().is_empty() {
             return Err(CommandRefused::NoPush);
         }
+        self.store().try_token_again(device).await?;
         match self.store().schedule_push(device, self.now()).await? {
             ScheduleOutcome::Scheduled => {
                 self.0.outbox.notify_one();

@@ -1,16 +1,21 @@
-//! What the server does without being asked: telling ticks and events, looking persons up, pushes, notes of when devices were last seen, forgetting what has expired.
+//! What the server does without being asked: telling ticks and events, looking persons up, following the sealing key, pushes, notes of what
+//! devices did, reminding of certificates that end, forgetting what has expired.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use lanyard_store::StoreError;
 use tokio::time::Instant;
 
-use crate::{Engine, Refusal, refusal::chain};
+use crate::{Engine, Refusal, refusal::chain, resealing::FOLLOW};
 
-/// How often the outbox is looked at when nobody rings: retries come due, and last-seen times are written.
-const TICK: Duration = Duration::from_secs(1);
+/// How often the outbox is looked at when nobody rings: retries come due, and notes are written.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// The pause between two rounds of looking up persons.
 const LOOK_UP: Duration = Duration::from_secs(60);
+/// The work of looking up persons.
+pub(crate) const PERSONS: &str = "persons";
+/// How long one node is the one that looks up persons, or tidies, unless it says so again.
+pub(crate) const KEEPER: Duration = Duration::from_secs(15);
 /// How often expired challenges and sessions are looked for.
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
@@ -28,19 +33,33 @@ impl Engine {
             () = self.deliver_until(stop) => {}
             () = self.keep_looking_up_persons() => {}
             () = self.keep_telling_events() => {}
+            () = self.keep_noting() => {}
+            () = self.keep_following_sealing_key() => {}
         }
     }
 
     async fn keep_looking_up_persons(&self) {
+        let mut next = Instant::now();
         loop {
             let looked_up = async {
-                if self.holds("persons", 2 * LOOK_UP).await? {
+                let now = Instant::now();
+                if self.holds(PERSONS, KEEPER).await? && next <= now {
+                    next = now + LOOK_UP;
                     self.look_up_persons().await?;
                 }
                 Ok::<_, Refusal>(())
             };
             complain("persons cannot be looked up", looked_up.await);
-            tokio::time::sleep(LOOK_UP).await;
+            tokio::time::sleep(KEEPER / 3).await;
+        }
+    }
+
+    async fn keep_following_sealing_key(&self) {
+        let mut done = None;
+        loop {
+            let followed = self.follow_sealing_key(&mut done).await;
+            complain("the sealing key cannot be followed", followed);
+            tokio::time::sleep(FOLLOW).await;
         }
     }
 
@@ -55,32 +74,36 @@ impl Engine {
         }
     }
 
+    async fn keep_noting(&self) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            complain("what devices did cannot be noted", self.write_notes().await);
+        }
+    }
+
     async fn deliver_until(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut tidy_at = Instant::now();
         loop {
-            complain(
-                "the push outbox cannot be worked through",
-                self.push_due().await,
-            );
-            complain(
-                "last-seen times cannot be written",
-                self.write_last_seen().await,
-            );
+            let wait = match self.push_due().await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    complain("the push outbox cannot be worked through", Err(error));
+                    TICK
+                }
+            };
             if tidy_at <= Instant::now() {
+                self.remind_of_certificates();
                 complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
             }
             tokio::select! {
                 () = &mut stop => break,
                 () = self.0.outbox.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
-        complain(
-            "last-seen times cannot be written",
-            self.write_last_seen().await,
-        );
+        complain("what devices did cannot be noted", self.write_notes().await);
         complain(
             "leases cannot be given up",
             self.store().release_leases(self.0.node).await,
@@ -94,16 +117,30 @@ impl Engine {
         self.store().hold_lease(work, holder, now + time, now).await
     }
 
-    async fn write_last_seen(&self) -> Result<(), StoreError> {
-        let seen = self.0.last_seen.take();
+    async fn write_notes(&self) -> Result<(), StoreError> {
+        self.write_sent().await?;
+        let seen = self.0.notes.take_seen();
         if seen.is_empty() {
             return Ok(());
         }
         self.store().touch_last_seen(&seen).await
     }
 
+    /// Notes which commands this node has sent: before somebody asks, too.
+    pub(crate) async fn write_sent(&self) -> Result<(), StoreError> {
+        let sent = self.0.notes.take_sent();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let noted = self.store().note_sent(&sent).await;
+        if noted.is_err() {
+            self.0.notes.put_back(sent);
+        }
+        noted
+    }
+
     async fn tidy(&self) -> Result<(), StoreError> {
-        if !self.holds("tidying", 2 * TIDY).await? {
+        if !self.holds("tidying", KEEPER).await? {
             return Ok(());
         }
         let now = self.now();

@@ -9,8 +9,8 @@ use lanyard_mdm::{
 };
 use lanyard_policy::Occurrence;
 use lanyard_store::{
-    AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, Enrollment, EnrollmentFacts, Occasion,
-    Session, SessionState, TokenUpdateOutcome,
+    AuthenticateOutcome, AuthenticateRow, CheckOutOutcome, EnrollmentFacts, Occasion, Session,
+    SessionState, TokenUpdateOutcome,
 };
 
 use crate::{Engine, Refusal, identity::Speaker};
@@ -61,7 +61,7 @@ impl Engine {
                 });
             }
         }
-        self.0.last_seen.note(&id.to_string(), now);
+        self.0.notes.seen(&id.to_string(), now);
         self.metrics().check_in(match &message.message {
             Message::Authenticate(_) => "Authenticate",
             Message::TokenUpdate(_) => "TokenUpdate",
@@ -161,7 +161,8 @@ impl Engine {
         now: SystemTime,
     ) -> Result<(), Refusal> {
         self.check_topic(id, &message.topic)?;
-        let enrollment = self.enrollment_of(id, speaker).await?;
+        speaker.device_state(id.device())?;
+        let enrollment = self.enrollment(id.device()).await?;
         let update = lanyard_store::TokenUpdate {
             device_id: id.device(),
             user_id: id.user(),
@@ -210,7 +211,7 @@ impl Engine {
         speaker: &Speaker,
         now: SystemTime,
     ) -> Result<(), Refusal> {
-        self.enrollment_of(id, speaker).await?;
+        speaker.device_state(id.device())?;
         let checked_out = Occurrence::CheckedOut {
             enrollment: id.to_string(),
         };
@@ -230,36 +231,16 @@ impl Engine {
         }
     }
 
-    /// The device's enrollment, if the speaker holds its current certificate: that of an enrollment before does not count.
-    pub(crate) async fn enrollment_of(
-        &self,
-        id: &EnrollmentId,
-        speaker: &Speaker,
-    ) -> Result<Enrollment, Refusal> {
-        let device = id.device();
-        let enrollment = self
-            .store()
-            .find_enrollment(device)
-            .await?
-            .ok_or_else(|| Refusal::bad_request(format!("{device} is not enrolled")))?;
-        if enrollment.certificate.as_deref() != Some(speaker.fingerprint()) {
-            return Err(Refusal::bad_request(format!(
-                "{device}: the identity certificate {} is not the enrollment's current one",
-                speaker.fingerprint()
-            )));
-        }
-        Ok(enrollment)
-    }
-
-    /// Another topic than the push certificate's means a profile of another server: the device could never be woken.
+    /// Another topic than a push certificate's means a profile of another server: the device could never be woken.
     fn check_topic(&self, id: &EnrollmentId, topic: &str) -> Result<(), Refusal> {
-        match &self.setup().push {
-            Some(push) if push.topic() != topic => Err(Refusal::bad_request(format!(
-                "{id}: the topic {} is not the push certificate's",
-                topic.escape_debug()
-            ))),
-            _ => Ok(()),
+        let topics = self.topics();
+        if topics.is_empty() || topics.iter().any(|known| known.name() == topic) {
+            return Ok(());
         }
+        Err(Refusal::bad_request(format!(
+            "{id}: the topic {} is no push certificate's",
+            topic.escape_debug()
+        )))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use lanyard_commands::Facts;
 use lanyard_mdm::{
     EnrollmentId, Sender,
     connect::{ErrorItem, Outcome, Report, Status, Unreadable},
@@ -12,8 +13,8 @@ use lanyard_policy::{
     SHOWN_QUEUE_LENGTH, SelectionQuestion, SelectionVerdict,
 };
 use lanyard_store::{
-    Command, CommandState, CommandStatus, CommandSummary, Enrollment, EnrollmentState, SentOutcome,
-    Settled, Unsealed,
+    Command, CommandAnswer, CommandState, CommandStatus, CommandSummary, EnrollmentState, Settled,
+    Unsealed,
 };
 
 use crate::{
@@ -79,9 +80,28 @@ impl Engine {
                 None,
             ),
         };
-        self.0.last_seen.note(&id.to_string(), now);
+        let channel = id.to_string();
+        self.0.notes.seen(&channel, now);
         self.metrics().connect(said.word());
-        self.next(&id, said, result, now).await
+        let is_as_it_was = said == Said::Idle && id.user().is_none();
+        let mut command = if is_as_it_was && self.hooks().selection.is_empty() {
+            // It came with the question who speaks.
+            speaker.into_next()
+        } else {
+            self.choose(&channel, said != Said::Idle, result, now)
+                .await?
+        };
+        while let Some(chosen) = &command
+            && !self.may_go_out(&channel, &chosen.summary, now).await?
+        {
+            // It was cancelled after it was chosen, so there is one less each time.
+            command = self.choose(&channel, said != Said::Idle, None, now).await?;
+        }
+        let Some(command) = command else {
+            self.come_back(&channel, said, now).await?;
+            return Ok(None);
+        };
+        Ok(Some(self.send(&channel, command, now)))
     }
 
     async fn take_report(
@@ -90,7 +110,7 @@ impl Engine {
         speaker: &Speaker,
         now: SystemTime,
     ) -> Result<(Said, Option<CommandResult>), Refusal> {
-        let enrollment = self.managed(&report.sender, speaker).await?;
+        managed(&report.sender, speaker)?;
         let id = report.sender.id().to_string();
         let Outcome::Result {
             command_uuid,
@@ -110,7 +130,7 @@ impl Engine {
             error: errors.first().map(describe),
         };
         let result = self
-            .settle(&id, &enrollment, result, report.raw().expose(), now)
+            .settle(&report.sender, result, report.raw().expose(), now)
             .await?;
         let said = if *status == Status::NotNow {
             Said::NotNow
@@ -123,17 +143,18 @@ impl Engine {
     /// Stores what a device answered, and lets those hear of it who asked to.
     async fn settle(
         &self,
-        id: &str,
-        enrollment: &Enrollment,
+        sender: &Sender,
         mut result: CommandResult,
         raw: &[u8],
         now: SystemTime,
     ) -> Result<CommandResult, Refusal> {
+        let id = &*sender.id().to_string();
         let mut device = None;
         if self.asks_about_results() {
             let sent = self.store().find_command(id, &result.uuid).await?;
             result.request_type = sent.map(|command| command.summary.request_type);
-            device = Some(self.known_of(enrollment).await?.0);
+            let enrollment = self.enrollment(sender.id().device()).await?;
+            device = Some(self.known_of(&enrollment).await?.0);
         }
         let (command, status) = (&result.uuid, result.status);
         let finished = Occurrence::CommandFinished {
@@ -141,17 +162,14 @@ impl Engine {
             result: result.clone(),
             device,
         };
-        let settled = self
-            .noting(finished, now)?
-            .settle(
-                id,
-                command,
-                stored_status(status),
-                raw,
-                result.error.as_deref(),
-                now,
-            )
-            .await?;
+        let answer = CommandAnswer {
+            uuid: command,
+            status: stored_status(status),
+            result: raw,
+            error: result.error.as_deref(),
+            sent_at: self.0.notes.answered(id, command),
+        };
+        let settled = self.noting(finished, now)?.settle(id, answer, now).await?;
         match settled {
             Settled::Unknown => {
                 tracing::warn!(
@@ -196,7 +214,7 @@ impl Engine {
         };
         let sender =
             Sender::device(id.device()).map_err(|error| Refusal::bad_request(chain(&error)))?;
-        let enrollment = self.managed(&sender, speaker).await?;
+        managed(&sender, speaker)?;
         let Some(command_uuid) = &unreadable.command_uuid else {
             return Err(Refusal::bad_request(format!("{id}: {}", chain(unreadable))));
         };
@@ -210,53 +228,39 @@ impl Engine {
                 chain(&unreadable.source)
             )),
         };
-        self.settle(&id.to_string(), &enrollment, result, body, now)
-            .await?;
+        self.settle(&sender, result, body, now).await?;
         Ok(id.clone())
     }
 
-    /// The sender is a device that checked in, under the certificate that it checked in with.
-    async fn managed(&self, sender: &Sender, speaker: &Speaker) -> Result<Enrollment, Refusal> {
-        speaker.must_be(sender)?;
-        let enrollment = self.enrollment_of(sender.id(), speaker).await?;
-        if enrollment.state == EnrollmentState::CheckedOut {
-            return Err(Refusal::bad_request(format!(
-                "{} has checked out",
-                sender.id()
-            )));
+    /// Whether a command may be sent that was chosen a moment ago. Taking one is a read; but whoever is told that an EraseDevice is
+    /// cancelled must be able to rely on it, so what destroys something, or is not known to do no such thing, is claimed first.
+    async fn may_go_out(
+        &self,
+        channel: &str,
+        command: &CommandSummary,
+        now: SystemTime,
+    ) -> Result<bool, Refusal> {
+        if Facts::of(&command.request_type).is_some_and(|facts| !facts.destructive) {
+            return Ok(true);
         }
-        Ok(enrollment)
+        let claimed = self.store().claim_command(channel, &command.uuid, now);
+        Ok(claimed.await?)
     }
 
-    /// The next command, marked as sent; or nothing.
-    async fn next(
-        &self,
-        id: &EnrollmentId,
-        said: Said,
-        result: Option<CommandResult>,
-        now: SystemTime,
-    ) -> Result<Option<Unsealed<Vec<u8>>>, Refusal> {
-        let id = id.to_string();
-        // Offered again at the next Idle: a device that put something off would only do so again in the same exchange.
-        let skip_not_now = said != Said::Idle;
-        while let Some(command) = self.choose(&id, skip_not_now, result.clone(), now).await? {
-            let CommandSummary {
-                uuid, request_type, ..
-            } = &command.summary;
-            if self.store().mark_sent(&id, uuid, now).await? == SentOutcome::Sent {
-                self.metrics().sent.inc();
-                tracing::info!(
-                    enrollment = id,
-                    command = uuid,
-                    request_type,
-                    "command sent"
-                );
-                return Ok(Some(command.payload));
-            }
-            // It was cancelled after it was chosen, so there is one less each time.
-        }
-        self.come_back(&id, said, now).await?;
-        Ok(None)
+    /// The command's property list; that it was sent is noted later, so that taking a command is a read.
+    fn send(&self, channel: &str, command: Command, now: SystemTime) -> Unsealed<Vec<u8>> {
+        let CommandSummary {
+            uuid, request_type, ..
+        } = command.summary;
+        tracing::info!(
+            enrollment = channel,
+            command = uuid,
+            request_type,
+            "command sent"
+        );
+        self.metrics().sent.inc();
+        self.0.notes.sent(channel, &uuid, now);
+        command.payload
     }
 
     /// Which command is next: asks command-selection, except for what an operator queued past it.
@@ -281,11 +285,15 @@ impl Engine {
             return Ok(self.store().find_command(id, &urgent.uuid).await?);
         }
         let question = self
-            .selection_question(id, &queue.head, queue.open, result, now)
+            .selection_question(id, &queue.head, queue.open, result.clone(), now)
             .await?;
         match self.select(id, question, now).await? {
             Selected::Nothing => Ok(None),
             Selected::This(uuid) => match self.store().find_command(id, &uuid).await? {
+                Some(command) if !command.summary.state.is_open() => {
+                    // It was cancelled after it was chosen, so there is one less each time.
+                    Box::pin(self.choose(id, skip_not_now, result, now)).await
+                }
                 Some(command) if is_ready(&command.summary) => Ok(Some(command)),
                 _ => {
                     tracing::warn!(
@@ -373,11 +381,7 @@ impl Engine {
         last_result: Option<CommandResult>,
         now: SystemTime,
     ) -> Result<SelectionQuestion, Refusal> {
-        let enrollment = self
-            .store()
-            .find_enrollment(id)
-            .await?
-            .ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))?;
+        let enrollment = self.enrollment(id).await?;
         Ok(SelectionQuestion {
             decision: decision::new(now),
             enrollment: id.to_owned(),
@@ -399,6 +403,18 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The sender is a device that checked in, under the certificate that it checked in with.
+fn managed(sender: &Sender, speaker: &Speaker) -> Result<(), Refusal> {
+    speaker.must_be(sender)?;
+    if speaker.device_state(sender.id().device())? == EnrollmentState::CheckedOut {
+        return Err(Refusal::bad_request(format!(
+            "{} has checked out",
+            sender.id()
+        )));
+    }
+    Ok(())
 }
 
 fn describe(item: &ErrorItem) -> String {

@@ -23,8 +23,8 @@ use crate::{
 const BATCH: u64 = 100;
 /// How long one binding is told events, before the others get their next ones.
 const ROUND: Duration = Duration::from_secs(5);
-/// How long one node is the one that tells a binding: longer than a round and a call.
-const TELLER: Duration = Duration::from_secs(30);
+/// How long one node is the one that tells a binding, from each event on: longer than a call takes.
+const TELLER: Duration = Duration::from_secs(15);
 /// Deliveries after which an event is given up, and kept for the operator to see.
 const ATTEMPTS: i32 = 8;
 
@@ -85,19 +85,21 @@ impl Engine {
 
     /// Tells the events that are due, to each binding its own: one that is slow holds up itself.
     pub(crate) async fn deliver_events(&self) -> Result<(), StoreError> {
+        let hooks = self.hooks();
+        let is_bound = |binding: &String| {
+            let mut bound = hooks.events.iter().map(|each| &each.name);
+            bound.any(|name| name == binding)
+                || hooks.event_shadows().any(|each| each.name == *binding)
+        };
+        let is_latest = hooks.revision == self.store().latest_policy_number().await?;
         let mut told = JoinSet::new();
         for binding in self.store().bindings_due(self.now()).await? {
+            // Another node has a later policy, and tells whom this one does not know.
+            if !is_bound(&binding) && !is_latest {
+                continue;
+            }
             let engine = self.clone();
-            told.spawn(async move {
-                // Two nodes would tell it the same, and out of order.
-                if engine
-                    .holds(&format!("events of {binding}"), TELLER)
-                    .await?
-                {
-                    engine.tell(&binding).await?;
-                }
-                Ok(())
-            });
+            told.spawn(async move { engine.tell(&binding).await });
         }
         let mut outcome = Ok(());
         while let Some(ended) = told.join_next().await {
@@ -112,9 +114,11 @@ impl Engine {
 
     /// Tells one binding, in order. What is not told in a round's time is due in the next one.
     async fn tell(&self, binding: &str) -> Result<(), StoreError> {
+        let work = format!("events of {binding}");
         let until = Instant::now() + ROUND;
         for due in self.store().due_events(binding, self.now(), BATCH).await? {
-            if Instant::now() >= until {
+            // Two nodes would tell it the same, and out of order.
+            if Instant::now() >= until || !self.holds(&work, TELLER).await? {
                 break;
             }
             match self.deliver_event(&due).await {

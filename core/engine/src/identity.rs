@@ -5,14 +5,22 @@ use lanyard_mdm::{
     signature::{Claim, SignatureError},
 };
 use lanyard_pki::Certificate;
-use lanyard_store::{CertificatePurpose, IdentityRow};
+use lanyard_store::{
+    Caller, CallingDevice, CertificatePurpose, Command, Enrollment, EnrollmentState, IdentityRow,
+};
 
 use crate::{Engine, Refusal, refusal::chain};
 
-/// A certificate of ours that is alive, and whose key signed the request.
+/// A certificate of ours that is alive, and whose key signed the request; and what waits for its device.
 pub(crate) struct Speaker {
     row: IdentityRow,
+    device: Option<CallingDevice>,
+    next: Option<Command>,
 }
+
+/// What identity certificates of managed devices are issued for.
+const MANAGEMENT: [CertificatePurpose; 2] =
+    [CertificatePurpose::Identity, CertificatePurpose::Renewal];
 
 impl Engine {
     /// Proves who signed the body, by the `Mdm-Signature` header. Whatever is wrong is a 400 and a line in the log.
@@ -26,14 +34,20 @@ impl Engine {
         let unproven = |error: SignatureError| Refusal::bad_request(chain(&error));
         let claim = Claim::read(header).map_err(unproven)?;
         // The lookup goes first: it costs less than verifying what a stranger made up.
-        let row = self
-            .standing_identity(
-                claim.unverified_signer().map_err(unproven)?,
-                &[CertificatePurpose::Identity, CertificatePurpose::Renewal],
-            )
-            .await?;
+        let fingerprint = fingerprint(claim.unverified_signer().map_err(unproven)?);
+        let caller = self.store().caller(&fingerprint).await?;
+        let Caller {
+            identity,
+            device,
+            next,
+        } = caller.ok_or_else(|| not_ours(&fingerprint))?;
+        self.stands(&identity, &MANAGEMENT)?;
         claim.verify(body).map_err(unproven)?;
-        Ok(Speaker { row })
+        Ok(Speaker {
+            row: identity,
+            device,
+            next,
+        })
     }
 
     /// What is on record of a certificate, if it is one of ours, for one of these purposes, and alive.
@@ -44,25 +58,42 @@ impl Engine {
         certificate: &Certificate,
         purposes: &[CertificatePurpose],
     ) -> Result<IdentityRow, Refusal> {
-        let fingerprint = hex::encode(certificate.fingerprint());
-        let refused =
-            |what: &str| Refusal::bad_request(format!("the certificate {fingerprint} {what}"));
-        let row = self
-            .store()
-            .identity(&fingerprint)
-            .await?
-            .ok_or_else(|| refused("is not one of ours"))?;
-        if !purposes.contains(&row.purpose) {
-            return Err(refused("is not for this purpose"));
-        }
-        if row.revoked_at.is_some() {
-            return Err(refused("is revoked"));
-        }
-        if row.not_after <= self.now() {
-            return Err(refused("has expired"));
-        }
+        let fingerprint = fingerprint(certificate);
+        let row = self.store().identity(&fingerprint).await?;
+        let row = row.ok_or_else(|| not_ours(&fingerprint))?;
+        self.stands(&row, purposes)?;
         Ok(row)
     }
+
+    /// An enrollment on record.
+    pub(crate) async fn enrollment(&self, id: &str) -> Result<Enrollment, Refusal> {
+        let enrollment = self.store().find_enrollment(id).await?;
+        enrollment.ok_or_else(|| Refusal::bad_request(format!("{id} is not enrolled")))
+    }
+
+    fn stands(&self, row: &IdentityRow, purposes: &[CertificatePurpose]) -> Result<(), Refusal> {
+        let what = if !purposes.contains(&row.purpose) {
+            "is not for this purpose"
+        } else if row.revoked_at.is_some() {
+            "is revoked"
+        } else if row.not_after <= self.now() {
+            "has expired"
+        } else {
+            return Ok(());
+        };
+        let fingerprint = &row.fingerprint;
+        Err(Refusal::bad_request(format!(
+            "the certificate {fingerprint} {what}"
+        )))
+    }
+}
+
+fn fingerprint(certificate: &Certificate) -> String {
+    hex::encode(certificate.fingerprint())
+}
+
+fn not_ours(fingerprint: &str) -> Refusal {
+    Refusal::bad_request(format!("the certificate {fingerprint} is not one of ours"))
 }
 
 impl Speaker {
@@ -77,6 +108,25 @@ impl Speaker {
                 other.unwrap_or("no device"),
             ))),
         }
+    }
+
+    /// Whether its device is managed, if the certificate is the device's current one: that of an enrollment before does not count.
+    pub(crate) fn device_state(&self, device: &str) -> Result<EnrollmentState, Refusal> {
+        let known = self.device.as_ref();
+        let known =
+            known.ok_or_else(|| Refusal::bad_request(format!("{device} is not enrolled")))?;
+        if known.certificate.as_deref() != Some(self.fingerprint()) {
+            return Err(Refusal::bad_request(format!(
+                "{device}: the identity certificate {} is not the enrollment's current one",
+                self.fingerprint()
+            )));
+        }
+        Ok(known.state)
+    }
+
+    /// What waited for the device's own channel when it began to speak.
+    pub(crate) fn into_next(self) -> Option<Command> {
+        self.next
     }
 
     /// SHA-256 of the certificate, in hexadecimal.

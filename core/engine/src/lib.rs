@@ -12,6 +12,7 @@
 //! | check-in | `check_in`, [`Engine::check_in`] |
 //! | the command loop | `connect`, [`Engine::connect`] |
 //! | pushes, from the outbox | `pushes` |
+//! | push certificates and what is wrong with them | `topics`, [`Engine::replace_push`] |
 //! | events, from theirs | `events` |
 //! | whether persons may still act | `standing`, [`Engine::look_up_persons`] |
 //! | ticks | `schedule`, [`Engine::tell_ticks`] |
@@ -41,9 +42,9 @@ mod enrollment;
 mod events;
 mod identity;
 mod issuance;
-mod last_seen;
 mod local_users;
 mod metrics;
+mod notes;
 mod obstacles;
 mod password;
 mod persons;
@@ -51,18 +52,21 @@ mod profiles;
 mod pushes;
 mod records;
 mod refusal;
+mod resealing;
 mod schedule;
 mod setup;
 mod sign_in;
 mod stable_uuid;
 mod standing;
 mod throttle;
+mod topics;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Instant, SystemTime},
 };
 
+use lanyard_push::schedule::Pace;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
@@ -83,6 +87,7 @@ pub use setup::{
 };
 pub use sign_in::{NextStep, SignInAttempt, SignInRefused, SignedIn, Ticket};
 pub use throttle::{Rates, network};
+pub use topics::{PushTopic, PushTrouble};
 
 /// The use cases, over one store and one set of hooks. Cheap to clone.
 #[derive(Clone)]
@@ -93,10 +98,14 @@ struct State {
     node: Uuid,
     setup: Setup,
     hooks: RwLock<Arc<Hooks>>,
+    topics: RwLock<Vec<Arc<topics::Topic>>>,
+    /// How fast pushes go, by the time since `started`.
+    pace: Mutex<Pace>,
+    started: Instant,
     exchanges: ceilings::Exchanges,
     throttle: throttle::Throttle,
     computing: computing::Computing,
-    last_seen: last_seen::LastSeen,
+    notes: notes::Notes,
     /// Places for asking those on trial.
     shadows: Arc<Semaphore>,
     clock: Clock,
@@ -121,23 +130,30 @@ impl Engine {
     /// # Errors
     /// [`SetupError`]
     pub async fn with_clock(mut setup: Setup, clock: Clock) -> Result<Self, SetupError> {
-        setup.check_topic().await?;
+        let push = std::mem::take(&mut setup.push);
+        let topics = topics::checked(push, &[], &setup.store).await?;
+        let pace = Pace::new(setup.pushes_per_second.get());
         let hooks = std::mem::take(&mut setup.hooks);
         let throttle = throttle::Throttle::new(setup.rates);
-        Ok(Self(Arc::new(State {
+        let engine = Self(Arc::new(State {
             node: Uuid::new_v4(),
             setup,
             hooks: RwLock::new(Arc::new(hooks)),
+            topics: RwLock::new(topics),
+            pace: Mutex::new(pace),
+            started: Instant::now(),
             exchanges: ceilings::Exchanges::default(),
             throttle,
             computing: computing::Computing::default(),
-            last_seen: last_seen::LastSeen::default(),
+            notes: notes::Notes::default(),
             shadows: Arc::new(Semaphore::new(records::TRIALS)),
             clock,
             outbox: Notify::new(),
             events: Notify::new(),
             metrics: metrics::Metrics::default(),
-        })))
+        }));
+        engine.remind_of_certificates();
+        Ok(engine)
     }
 
     /// The refusal of a message that could not be read.
@@ -170,6 +186,12 @@ impl Engine {
     pub fn replace_hooks(&self, hooks: Hooks) {
         let mut current = self.0.hooks.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(hooks);
+    }
+
+    /// The policy revision that is in force here.
+    #[must_use]
+    pub fn policy_revision(&self) -> Option<i64> {
+        self.hooks().revision
     }
 
     /// The hooks of this moment.

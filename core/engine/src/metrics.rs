@@ -6,7 +6,7 @@
 use std::sync::atomic::AtomicU64;
 
 use lanyard_policy::{ChainFailure, Decided, Purpose, ResultStatus, Step};
-use lanyard_store::{PushOutcome, StoreError};
+use lanyard_store::{NextPush, PushOutcome, StoreError};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
@@ -54,10 +54,13 @@ impl Metrics {
     }
 
     pub(crate) fn pushed(&self, outcome: &PushOutcome) {
-        let word = match (outcome.result.as_str(), outcome.again) {
-            ("accepted", _) => "accepted",
-            (_, Some(_)) => "retried",
-            (_, None) => "given_up",
+        let word = match (outcome.result.as_deref(), outcome.next) {
+            // There was nothing to wake for.
+            (None, _) => return,
+            (Some("accepted"), _) => "accepted",
+            (_, NextPush::Again(_) | NextPush::PutOff(_) | NextPush::Reminder(_)) => "retried",
+            (_, NextPush::TokenDead) => "token_dead",
+            (_, NextPush::Nothing) => "given_up",
         };
         count(&self.pushes, "outcome", word);
     }
@@ -158,7 +161,7 @@ impl Default for Metrics {
             queued: counters("origin", ["operator", "plugin"]),
             sent: Counter::default(),
             answered: counters("status", statuses.map(status_word)),
-            pushes: counters("outcome", ["accepted", "retried", "given_up"]),
+            pushes: counters("outcome", ["accepted", "retried", "token_dead", "given_up"]),
             certificates: counters("purpose", purposes.map(Purpose::as_str)),
             sign_ins: counters(
                 "outcome",

@@ -64,6 +64,11 @@ pub enum Obstacle {
         /// When its Authenticate came.
         since: SystemTime,
     },
+    /// It cannot be woken: APNs called its token dead.
+    TokenDead {
+        /// When.
+        since: SystemTime,
+    },
     /// It cannot be woken: no push certificate is configured.
     NoPushCertificate,
     /// The last push to it failed.
@@ -121,6 +126,7 @@ impl Obstacle {
             Self::CertificateRevoked { .. } => "certificate-revoked",
             Self::WaitsForApproval { .. } => "waits-for-approval",
             Self::NoTokens { .. } => "no-tokens",
+            Self::TokenDead { .. } => "token-dead",
             Self::NoPushCertificate => "no-push-certificate",
             Self::PushFailed { .. } => "push-failed",
             Self::NoContactSincePush { .. } => "no-contact-since-push",
@@ -143,6 +149,7 @@ impl Obstacle {
             | Self::CertificateRevoked { since }
             | Self::WaitsForApproval { since, .. }
             | Self::NoTokens { since }
+            | Self::TokenDead { since }
             | Self::NoContactSincePush { since }
             | Self::HeldBack { since, .. } => Some(*since),
         }
@@ -167,6 +174,9 @@ impl fmt::Display for Obstacle {
             ),
             Self::NoTokens { .. } => f.write_str(
                 "it never sent push tokens (TokenUpdate), so it cannot be woken: the installation of its profile did not end",
+            ),
+            Self::TokenDead { .. } => f.write_str(
+                "APNs calls its push token dead: it is woken again once it has sent another, or by `lanyard push`",
             ),
             Self::NoPushCertificate => f.write_str(
                 "it is not woken: [push] in lanyard.toml names no push certificate",
@@ -226,7 +236,7 @@ impl Engine {
             approvals: store.pending_approvals(&device.device_id).await?,
             queue: store.queue_head(&device.id, LOOKED_AT).await?.head,
             next_push,
-            can_push: self.setup().push.is_some(),
+            can_push: !self.topics().is_empty(),
             now: self.now(),
         };
         Ok(Situation {
@@ -301,6 +311,9 @@ impl Evidence<'_> {
         }
         if !self.can_push {
             return Some(Obstacle::NoPushCertificate);
+        }
+        if let Some(since) = device.token_dead_at {
+            return Some(Obstacle::TokenDead { since });
         }
         let result = device.last_push_result.as_deref()?;
         if result != "accepted" {

@@ -1,7 +1,7 @@
 //! What operators do with the persons of the native directory.
 
 use lanyard_policy::{PersonRef, Secret};
-use lanyard_store::{AddUserOutcome, StoreError, User, UserChange};
+use lanyard_store::{AddUserOutcome, MAX_PAGE, Session, StoreError, User, UserChange};
 
 use crate::{Engine, LocalUsers, PasswordError, hash_password};
 
@@ -16,6 +16,11 @@ pub enum UserRefused {
         "devices are still enrolled by an earlier user of that name: release them first (`lanyard device release`), or use another name"
     )]
     HasDevices,
+    /// Somebody who is gone has begun to enroll a device under the name.
+    #[error(
+        "an earlier user of that name is enrolling a device: wait until that is over (an hour, or a week if it waits for approval), or use another name"
+    )]
+    IsEnrolling,
     /// Nobody has the name.
     #[error("there is no user of that name")]
     Unknown,
@@ -47,10 +52,18 @@ impl Engine {
         }
         // The name is what devices are enrolled under: whoever gets it next must not inherit them.
         let id = name.to_lowercase();
-        if self.store().find_user(&id).await?.is_none()
-            && self.store().has_devices(LocalUsers::NAME, &id).await?
-        {
-            return Err(UserRefused::HasDevices);
+        if self.store().find_user(&id).await?.is_none() {
+            if self.store().has_devices(LocalUsers::NAME, &id).await? {
+                return Err(UserRefused::HasDevices);
+            }
+            let begun = self
+                .store()
+                .sessions_of_person(LocalUsers::NAME, &id, MAX_PAGE);
+            let now = self.now();
+            let goes_on = |session: &Session| !session.state.is_over() && session.expires_at > now;
+            if begun.await?.iter().any(goes_on) {
+                return Err(UserRefused::IsEnrolling);
+            }
         }
         let hash = hash(password).await?;
         match self

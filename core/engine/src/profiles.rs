@@ -102,12 +102,12 @@ impl Engine {
         recipient: &Certificate,
         now: SystemTime,
     ) -> Result<Vec<u8>, Refusal> {
-        let Some(push) = &self.setup().push else {
+        let Some(topic) = self.enrolling_topic() else {
             return Err(Refusal::unavailable("no push certificate is configured"));
         };
         let identity = Uuid::new_v4();
         let urls = &self.setup().urls;
-        let mut mdm = MdmPayload::new(identity, push.topic(), &urls.connect);
+        let mut mdm = MdmPayload::new(identity, topic.name(), &urls.connect);
         mdm.check_in_url = Some(urls.check_in.clone());
         let scep = self.scep_payload(
             ChallengeBinding {

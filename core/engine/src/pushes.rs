@@ -1,103 +1,246 @@
-//! Pushes: taken from the outbox, sent to APNs, and their outcome written down.
+//! Pushes: taken from the outbox, sent to APNs, and their outcome written down. What the outcomes mean for all devices of a topic is in
+//! `topics`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use lanyard_mdm::{DeviceToken, PushMagic};
-use lanyard_push::{Action, Apns, Outcome, Wake, schedule};
-use lanyard_store::{DuePush, PushOutcome, StoreError};
+use lanyard_push::{
+    Action, ConnectError, Outcome, Rejection, SendError, Wake, WakeError, schedule,
+};
+use lanyard_store::{DuePush, NextPush, PushOutcome, PushTarget, StoreError};
 use tokio::task::JoinSet;
 
-use crate::{Engine, refusal::chain};
+use crate::{Clock, Engine, background::TICK, refusal::chain, topics::Topic};
 
 /// Pushes that are under way at the same time.
 const BATCH: u64 = 500;
 /// How long other nodes leave a batch alone, whose node may have died. Longer than APNs may take to answer for all of it.
 const TAKEN_FOR: Duration = Duration::from_secs(120);
-/// Attempts after which a push is given up; the device is woken with its next command.
-const ATTEMPTS: i32 = 10;
+/// A device that was just woken is not woken again at once: what is requested meanwhile gathers.
+const GATHER: Duration = Duration::from_secs(1);
+/// What is due and was not taken, another node is taking.
+const SOON: Duration = Duration::from_millis(10);
+/// Failures after which a push is left until the device would be reminded.
+const ATTEMPTS: u32 = 10;
 
 impl Engine {
-    /// Sends every push that is due.
-    pub(crate) async fn push_due(&self) -> Result<(), StoreError> {
-        let Some(push) = &self.setup().push else {
-            return Ok(());
-        };
-        loop {
-            let now = self.now();
-            let due = self
-                .store()
-                .take_pushes(now, now + TAKEN_FOR, BATCH)
-                .await?;
-            let full = due.len() as u64 == BATCH;
-            let mut sending = JoinSet::new();
-            for each in due {
-                let push = push.clone();
-                sending.spawn(async move { push_one(&push, each, now).await });
+    /// Sends pushes that are due, as many as go together; how long to wait before the next. [`work_until`](Self::work_until) does this by
+    /// itself.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn push_due(&self) -> Result<Duration, StoreError> {
+        let topics = self.topics();
+        let now = self.now();
+        // What nobody could send stays due, and is not touched.
+        if topics.iter().all(|topic| topic.rests(now).is_some()) {
+            return Ok(TICK);
+        }
+        let (wait, batch) = self.pace(|pace, at| (pace.wait(at), pace.batch().min(BATCH)));
+        if !wait.is_zero() {
+            return Ok(wait);
+        }
+        let store = self.store();
+        let due = store
+            .take_pushes(now, now + TAKEN_FOR, now + GATHER, batch)
+            .await?;
+        let taken = due.len() as u64;
+        self.pace(|pace, at| pace.went(taken, at));
+        let outcomes = send_all(&topics, due, &self.0.clock).await;
+        outcomes.iter().for_each(|each| self.metrics().pushed(each));
+        store.record_pushes(&outcomes, self.now()).await?;
+        if taken == batch {
+            return Ok(self.pace(|pace, at| pace.wait(at)));
+        }
+        let next = store.next_push_due().await?;
+        let wait = next.map(|due| due.duration_since(self.now()).unwrap_or_default());
+        Ok(wait.unwrap_or(TICK).clamp(SOON, TICK))
+    }
+
+    fn pace<T>(&self, use_it: impl FnOnce(&mut schedule::Pace, Duration) -> T) -> T {
+        let mut pace = self.0.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(&mut pace, self.0.started.elapsed())
+    }
+}
+
+async fn send_all(topics: &[Arc<Topic>], due: Vec<DuePush>, clock: &Clock) -> Vec<PushOutcome> {
+    let mut outcomes = Vec::with_capacity(due.len());
+    let mut by_topic: HashMap<String, Vec<Addressed>> = HashMap::new();
+    for mut push in due {
+        match push.target.take() {
+            Some(target) => by_topic
+                .entry(target.topic.clone())
+                .or_default()
+                .push(Addressed { push, target }),
+            None => outcomes.push(outcome(push, None, NextPush::Nothing)),
+        }
+    }
+    let mut sending = JoinSet::new();
+    for (name, pushes) in by_topic {
+        match topics.iter().find(|topic| topic.name() == name) {
+            Some(topic) => {
+                sending.spawn(send_to_topic(Arc::clone(topic), pushes, clock.clone()));
             }
-            let outcomes = sending.join_all().await;
-            outcomes.iter().for_each(|each| self.metrics().pushed(each));
-            self.store().record_pushes(&outcomes, self.now()).await?;
-            if !full {
-                return Ok(());
+            None => {
+                let why = format!("no push certificate has the topic {}", name.escape_debug());
+                tracing::error!(alert = "push", topic = name, "{why}");
+                let lost = |each: Addressed| outcome(each.push, Some(&why), NextPush::Nothing);
+                outcomes.extend(pushes.into_iter().map(lost));
             }
         }
     }
+    outcomes.extend(sending.join_all().await.into_iter().flatten());
+    outcomes
+}
+
+/// A push that has somewhere to go.
+struct Addressed {
+    push: DuePush,
+    target: PushTarget,
+}
+
+async fn send_to_topic(
+    topic: Arc<Topic>,
+    mut pushes: Vec<Addressed>,
+    clock: Clock,
+) -> Vec<PushOutcome> {
+    let mut outcomes = Vec::with_capacity(pushes.len());
+    // One finds out whether what was wrong still is, before hundreds do.
+    if topic.is_in_trouble()
+        && let Some(first) = pushes.pop()
+    {
+        outcomes.push(send(&topic, first, &clock).await);
+    }
+    let mut sending = JoinSet::new();
+    for push in pushes {
+        let (topic, clock) = (Arc::clone(&topic), clock.clone());
+        sending.spawn(async move { send(&topic, push, &clock).await });
+    }
+    outcomes.extend(sending.join_all().await);
+    outcomes
 }
 
 #[tracing::instrument(name = "push", level = "debug", skip_all, fields(otel.kind = "consumer"))]
-async fn push_one(apns: &Apns, due: DuePush, now: SystemTime) -> PushOutcome {
-    let enrollment = due.enrollment_id.as_str();
-    let (result, again) = match send(apns, &due, now).await {
+async fn send(topic: &Topic, Addressed { push, target }: Addressed, clock: &Clock) -> PushOutcome {
+    let now = clock.now();
+    if let Some((what, until)) = topic.rests(now) {
+        return outcome(push, Some(&what), NextPush::PutOff(until));
+    }
+    let wake = match wake(&target, now) {
+        Ok(wake) => wake,
+        Err(error) => return outcome(push, Some(&error.to_string()), NextPush::Nothing),
+    };
+    let sent = topic.apns.send(&wake).await;
+    let now = clock.now();
+    let enrollment = push.enrollment_id.as_str();
+    let (result, next) = match sent {
         Ok(Outcome::Accepted { apns_id }) => {
             tracing::info!(enrollment, apns_id, "pushed");
-            ("accepted".to_owned(), None)
+            topic.works();
+            let reminder = now + schedule::reminder(push.reminders);
+            ("accepted".to_owned(), NextPush::Reminder(reminder))
         }
         Ok(Outcome::Rejected(rejection)) => {
-            let reason = format!("{} {}", rejection.status, rejection.reason.as_str());
-            let again = match rejection.action() {
-                Action::Retry | Action::BackOff => retry_at(&due, now),
-                _ => None,
-            };
-            (reason, again)
+            let next = refused(topic, &push, &target, &rejection, now);
+            let result = format!("{} {}", rejection.status, rejection.reason.as_str());
+            (result, next)
         }
-        Err(Unsent::Never(why)) => (why, None),
-        Err(Unsent::Perhaps(why)) => (why, retry_at(&due, now)),
+        Err(SendError::Unreachable {
+            retry_in, source, ..
+        }) => {
+            let until = match *source {
+                ConnectError::CertificateRefused { .. } => now + schedule::REST,
+                _ => now + retry_in,
+            };
+            let why = chain(&*source);
+            topic.rest(&why, now, until);
+            (why, NextPush::PutOff(until))
+        }
+        Err(error @ SendError::Request(_)) => {
+            let why = chain(&error);
+            tracing::error!(enrollment, error = why, "an error in this program");
+            (why, NextPush::Nothing)
+        }
+        Err(error) => (chain(&error), again(&push, schedule::retry, now)),
     };
     if result != "accepted" {
-        let gives_up = again.is_none();
-        tracing::warn!(enrollment, reason = result, gives_up, "a push failed");
+        tracing::warn!(enrollment, reason = result, ?next, "a push failed");
     }
-    PushOutcome {
-        enrollment_id: due.enrollment_id,
-        generation: due.generation,
-        result,
-        again,
-    }
+    outcome(push, Some(&result), next)
 }
 
-/// Why a push did not reach APNs.
-enum Unsent {
-    /// It cannot be sent at all.
-    Never(String),
-    /// It may work another time.
-    Perhaps(String),
-}
-
-async fn send(apns: &Apns, due: &DuePush, now: SystemTime) -> Result<Outcome, Unsent> {
-    let Some(target) = &due.target else {
-        return Err(Unsent::Never("no push tokens".to_owned()));
-    };
+fn wake(target: &PushTarget, now: SystemTime) -> Result<Wake, WakeError> {
     let token = DeviceToken::new(target.token.expose().clone());
     let magic = PushMagic::new(target.push_magic.expose().as_str());
-    let wake = Wake::new(&token, magic)
-        .map_err(|error| Unsent::Never(error.to_string()))?
-        .kept_until(now + schedule::KEEP);
-    let sent = apns.send(&wake).await;
-    sent.map_err(|error| Unsent::Perhaps(chain(&error)))
+    Ok(Wake::new(&token, magic)?.kept_until(now + schedule::KEEP))
 }
 
-/// When a push that failed is tried again; `None` after too many attempts.
-fn retry_at(due: &DuePush, now: SystemTime) -> Option<SystemTime> {
-    let failures = u32::try_from(due.attempts).unwrap_or_default() + 1;
-    (due.attempts < ATTEMPTS).then(|| now + schedule::retry(failures, rand::random()))
+/// What follows from a refusal, for the device and its topic.
+fn refused(
+    topic: &Topic,
+    push: &DuePush,
+    target: &PushTarget,
+    rejection: &Rejection,
+    now: SystemTime,
+) -> NextPush {
+    let enrollment = push.enrollment_id.as_str();
+    let (status, reason) = (rejection.status, rejection.reason.as_str());
+    let action = rejection.action();
+    match action {
+        Action::StopTopic => {
+            let until = now + schedule::REST;
+            topic.rest(&format!("APNs answers {status} {reason}"), now, until);
+            return NextPush::PutOff(until);
+        }
+        Action::Retry => topic.fails(&format!("APNs answers {status} {reason}"), now),
+        // Who refuses one device's push takes the certificate.
+        _ => topic.works(),
+    }
+    match action {
+        Action::DropToken { .. } if action.concerns_token_received_at(target.received_at) => {
+            NextPush::TokenDead
+        }
+        Action::BackOff => again(push, schedule::back_off, now),
+        Action::AlertOperator => {
+            tracing::error!(
+                alert = "push",
+                enrollment,
+                topic = topic.name(),
+                status,
+                reason,
+                "this device cannot be woken"
+            );
+            NextPush::Nothing
+        }
+        Action::ReportBug => {
+            tracing::error!(enrollment, status, reason, "an error in this program");
+            NextPush::Nothing
+        }
+        // A token that died before the device sent this one is another's death.
+        Action::DropToken { .. } | Action::Retry | Action::StopTopic => {
+            again(push, schedule::retry, now)
+        }
+    }
+}
+
+/// When a push that failed is tried again: soon, and after many failures when the device would be reminded.
+fn again(push: &DuePush, wait: fn(u32, u32) -> Duration, now: SystemTime) -> NextPush {
+    if push.attempts < ATTEMPTS {
+        NextPush::Again(now + wait(push.attempts + 1, rand::random()))
+    } else {
+        NextPush::Reminder(now + schedule::reminder(push.reminders))
+    }
+}
+
+fn outcome(push: DuePush, result: Option<&str>, next: NextPush) -> PushOutcome {
+    PushOutcome {
+        enrollment_id: push.enrollment_id,
+        generation: push.generation,
+        result: result.map(str::to_owned),
+        next,
+    }
 }

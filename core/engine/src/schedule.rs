@@ -79,6 +79,10 @@ impl Engine {
     /// [`Refusal`] if the store fails.
     pub async fn tell_ticks(&self) -> Result<(), Refusal> {
         let hooks = self.hooks();
+        if hooks.revision != self.store().latest_policy_number().await? {
+            // Another node has a later policy, and its schedules.
+            return Ok(());
+        }
         let now = self.now();
         let known = self.store().schedules().await?;
         for gone in &known {

@@ -1,6 +1,6 @@
 //! What an engine is made of.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use lanyard_mdm::ota::FactoryTrust;
 use lanyard_pki::{Certificate, PrivateKey};
@@ -32,8 +32,11 @@ pub struct Setup {
     pub factory: FactoryTrust,
     /// What a device without one gets.
     pub device_authority: DeviceAuthority,
-    /// The way to APNs; without it nobody can enroll, because the profile needs its topic.
-    pub push: Option<Arc<Apns>>,
+    /// The ways to APNs, one a topic, of which new devices get the first; without one nobody can enroll, because the profile needs it.
+    /// [`Engine::replace_push`](crate::Engine::replace_push) changes them.
+    pub push: Vec<Apns>,
+    /// How many devices a second this node wakes at most: they all come at once.
+    pub pushes_per_second: NonZeroU32,
     /// Where devices find us.
     pub urls: Urls,
     /// Shown to persons, and O in certificates.
@@ -150,38 +153,19 @@ impl Default for Lifetimes {
 /// An engine cannot be put together so.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The push certificate has another topic than the one that devices enrolled with.
+    /// No push certificate has a topic that devices enrolled with.
     #[error(
-        "the push certificate's topic is {configured}, but devices are enrolled with {enrolled}: with another topic not one of them could be woken again. Renew the old certificate (\"Renew\", not \"Create\", at identity.apple.com)"
+        "the push certificate's topic is {configured}, but {devices} devices and users are enrolled with {enrolled}: with another topic not one of them could be woken again. Renew the old certificate (\"Renew\", not \"Create\", at identity.apple.com), or name it under push.further as well"
     )]
     Topic {
-        /// The certificate's.
+        /// The certificates'.
         configured: String,
         /// The devices'.
         enrolled: String,
+        /// How many channels would be lost.
+        devices: u64,
     },
     /// The store does not answer.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
-}
-
-impl Setup {
-    pub(crate) async fn check_topic(&self) -> Result<(), SetupError> {
-        let Some(push) = &self.push else {
-            return Ok(());
-        };
-        match self
-            .store
-            .topics_in_use()
-            .await?
-            .into_iter()
-            .find(|topic| topic != push.topic())
-        {
-            Some(enrolled) => Err(SetupError::Topic {
-                configured: push.topic().to_owned(),
-                enrolled,
-            }),
-            None => Ok(()),
-        }
-    }
 }

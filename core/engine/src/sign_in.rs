@@ -158,7 +158,7 @@ impl Engine {
         let started = Instant::now();
         self.admit_address(attempt.remote)?;
         self.admit_name(&attempt.user_name, attempt.remote)?;
-        if self.setup().push.is_none() {
+        if self.topics().is_empty() {
             let reason =
                 "no push certificate is configured, so no device could be managed".to_owned();
             return Err(SignInRefused::Unavailable { reason });

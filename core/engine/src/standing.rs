@@ -7,10 +7,15 @@ use lanyard_policy::{
     ChainFailure, Decided, HookPoint, Lookup, Occurrence, Opinion, PersonRef, Reason, Standing,
 };
 use lanyard_store::{PersonKey, StandingNoted, StoreError};
-
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{Engine, Refusal, decision, records::Asked, refusal::chain};
+use crate::{
+    Engine, Refusal,
+    background::{KEEPER, PERSONS},
+    decision,
+    records::Asked,
+    refusal::chain,
+};
 
 /// How long what a directory said of a person is good enough, if nothing happens that is worth asking for.
 const ASKED_ANEW_AFTER: Duration = Duration::from_hours(24);
@@ -97,7 +102,7 @@ impl Engine {
     async fn look_up_persons_of(&self, directory: &str) -> Result<(), Refusal> {
         let (now, until) = (self.now(), Instant::now() + ROUND);
         for key in self.store().persons_due(directory, now, BATCH).await? {
-            if Instant::now() >= until {
+            if Instant::now() >= until || !self.holds(PERSONS, KEEPER).await? {
                 break;
             }
             let person = PersonRef {

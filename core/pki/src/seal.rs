@@ -4,6 +4,8 @@
 //! octets, the ciphertext, a tag of sixteen octets: 33 octets more than the secret. The context (which column of which
 //! row) is authenticated, so that a sealed value cannot be moved to another row.
 
+mod ring;
+
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,6 +19,8 @@ use zeroize::Zeroizing;
 
 use crate::Digest;
 
+pub use ring::{KeyId, KeyRing, MacRing, sealed_with};
+
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const TAG: usize = 16;
@@ -28,11 +32,17 @@ pub enum SealError {
     /// The text is not a sealing key.
     #[error("not a sealing key: 44 characters of base64 (32 octets) are expected")]
     Key,
+    /// Two keys of a ring have one id.
+    #[error("two of the sealing keys are the same, or have the same id: keep one of them")]
+    Alike,
+    /// The text is not a key's id.
+    #[error("not the id of a sealing key: eight hex digits are expected")]
+    Id,
     /// Not a sealed value at all.
     #[error("the sealed value is damaged: it is too short or of an unknown version")]
     Damaged,
     /// Sealed under another key.
-    #[error("the value was sealed under another key than the one in use")]
+    #[error("the value was sealed under another key than those in the key file")]
     OtherKey,
     /// Changed, or taken from another place.
     #[error("the sealed value was changed or belongs to another place")]
@@ -43,7 +53,7 @@ pub enum SealError {
 #[derive(Clone)]
 pub struct SealingKey {
     key: Zeroizing<[u8; 32]>,
-    name: [u8; 4],
+    id: KeyId,
 }
 
 impl SealingKey {
@@ -59,7 +69,7 @@ impl SealingKey {
         let digest = Digest::sha256(&[b"lanyard sealing key", key.as_slice()].concat());
         Self {
             key,
-            name: [digest[0], digest[1], digest[2], digest[3]],
+            id: KeyId([digest[0], digest[1], digest[2], digest[3]]),
         }
     }
 
@@ -79,6 +89,12 @@ impl SealingKey {
         Zeroizing::new(STANDARD.encode(self.key.as_slice()))
     }
 
+    /// What it is called in sealed values.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
     /// Seals a secret for one place.
     #[must_use]
     pub fn seal(&self, context: &str, secret: &[u8]) -> Vec<u8> {
@@ -94,7 +110,7 @@ impl SealingKey {
             &mut tag,
         )
         .expect("AES-256-GCM takes any secret of less than 64 GiB");
-        [&[VERSION], self.name.as_slice(), &nonce, &ciphertext, &tag].concat()
+        [&[VERSION], self.id.0.as_slice(), &nonce, &ciphertext, &tag].concat()
     }
 
     /// Opens what was sealed for this place.
@@ -107,7 +123,7 @@ impl SealingKey {
         }
         let (header, rest) = sealed.split_at(HEADER);
         let (ciphertext, tag) = rest.split_at(rest.len() - TAG);
-        if header[1..5] != self.name {
+        if header[1..5] != self.id.0 {
             return Err(SealError::OtherKey);
         }
         symm::decrypt_aead(
@@ -132,7 +148,7 @@ impl SealingKey {
 
 impl fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealingKey({:02x?})", self.name)
+        write!(f, "SealingKey({})", self.id)
     }
 }
 

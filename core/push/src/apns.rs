@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
+use lanyard_pki::Certificate;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -51,6 +52,7 @@ impl Default for Limits {
 pub struct Apns {
     link: Link,
     topic: String,
+    certificate: Certificate,
     in_flight: Semaphore,
     answer_within: Duration,
 }
@@ -69,6 +71,7 @@ impl Apns {
         Ok(Apns {
             link: Link::new(endpoint, tls, limits.connect),
             topic: certificate.topic().to_owned(),
+            certificate: certificate.certificate().clone(),
             in_flight: Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             answer_within: limits.answer,
         })
@@ -77,6 +80,11 @@ impl Apns {
     /// The topic that this client pushes to.
     pub fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// The push certificate that this client shows.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
     }
 
     /// Sends one wake-up and waits for the answer. If a connection that had worked breaks meanwhile, the wake-up is sent once

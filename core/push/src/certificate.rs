@@ -129,6 +129,18 @@ impl PushCertificate {
     }
 }
 
+/// Of which days before its end a push certificate reminds, the nearest first.
+const MILESTONES: [u64; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 14, 30, 60];
+
+/// How near the end of a certificate is, which is valid until `not_after`: in so many days at most, of 60, 30, 14 and each of the last
+/// seven; 0 says that it is over or on its last day. `None` if there is time.
+pub fn days_left_at_most(not_after: SystemTime, now: SystemTime) -> Option<u64> {
+    const DAY: u64 = 24 * 3600;
+    let left = not_after.duration_since(now).unwrap_or_default();
+    let days = left.as_secs() / DAY;
+    MILESTONES.into_iter().find(|milestone| days <= *milestone)
+}
+
 impl fmt::Debug for PushCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushCertificate")
@@ -303,6 +315,28 @@ mod tests {
             let error = PushCertificate::from_pem(&file).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} lacks {expected}");
         }
+    }
+
+    #[test]
+    fn the_end_is_announced_60_30_14_and_each_of_the_last_7_days_ahead() {
+        const DAY: u64 = 24 * 3600;
+        let end = at(1000 * DAY);
+        for (left, expected) in [
+            (62 * DAY, None),
+            (61 * DAY - 1, Some(60)),
+            (31 * DAY, Some(60)),
+            (31 * DAY - 1, Some(30)),
+            (14 * DAY, Some(14)),
+            (8 * DAY, Some(14)),
+            (7 * DAY, Some(7)),
+            (3 * DAY, Some(3)),
+            (DAY - 1, Some(0)),
+            (0, Some(0)),
+        ] {
+            let now = at(1000 * DAY - left);
+            assert_eq!(days_left_at_most(end, now), expected, "{left}");
+        }
+        assert_eq!(days_left_at_most(end, at(1001 * DAY)), Some(0));
     }
 
     #[test]

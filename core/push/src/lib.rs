@@ -9,7 +9,7 @@
 //! | where APNs is, and whom to trust there | [`Endpoint`], [`Roots`] |
 //! | sending | [`Apns::send`] |
 //! | reasons and what to do about them | [`Reason`], [`Action`] |
-//! | when to try again | [`schedule`] |
+//! | when to try again, and how fast to go | [`schedule`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -26,7 +26,7 @@ mod tls;
 mod wake;
 
 pub use apns::{Apns, Limits};
-pub use certificate::{CertificateError, PushCertificate};
+pub use certificate::{CertificateError, PushCertificate, days_left_at_most};
 pub use endpoint::{Endpoint, EndpointError, Roots};
 pub use error::{ConnectError, SendError};
 pub use outcome::{Outcome, Rejection};

@@ -126,11 +126,11 @@ pub enum Action {
     },
     /// Try again later ([`crate::schedule::retry`]).
     Retry,
-    /// This device was pushed to too often: wait longer and coalesce.
+    /// This device was pushed to too often: wait longer ([`crate::schedule::back_off`]) and coalesce.
     BackOff,
-    /// The configuration is wrong (certificate, topic, environment): tell the operator, do not retry.
+    /// Something is wrong with this device's push that no retry mends: tell the operator.
     AlertOperator,
-    /// APNs does not accept the push certificate: stop every push to its topic and tell the operator.
+    /// APNs does not accept the push certificate, or not for its topic: stop every push to the topic and tell the operator.
     StopTopic,
     /// The request was malformed, which is an error in this program: log it, do not retry.
     ReportBug,
@@ -146,17 +146,19 @@ impl Action {
             Unregistered | ExpiredToken => Action::DropToken {
                 dead_since: timestamp,
             },
-            DeviceTokenNotForTopic | BadTopic | MissingTopic | TopicDisallowed => {
-                Action::AlertOperator
-            }
-            BadCertificate | BadCertificateEnvironment => Action::StopTopic,
-            Forbidden
+            DeviceTokenNotForTopic => Action::AlertOperator,
+            BadCertificate
+            | BadCertificateEnvironment
+            | BadTopic
+            | MissingTopic
+            | TopicDisallowed
+            | Forbidden
             | ExpiredProviderToken
             | InvalidProviderToken
             | MissingProviderToken
             | UnrelatedKeyIdInToken
             | BadEnvironmentKeyIdInToken
-            | TooManyProviderTokenUpdates => Action::AlertOperator,
+            | TooManyProviderTokenUpdates => Action::StopTopic,
             BadCollapseId | BadExpirationDate | BadMessageId | BadPriority | DuplicateHeaders
             | InvalidPushType | MissingDeviceToken | PayloadEmpty | PayloadTooLarge | BadPath
             | MethodNotAllowed => Action::ReportBug,
@@ -166,6 +168,7 @@ impl Action {
                 410 => Action::DropToken {
                     dead_since: timestamp,
                 },
+                403 => Action::StopTopic,
                 429 => Action::BackOff,
                 404 | 405 | 413 => Action::ReportBug,
                 500..=599 => Action::Retry,
@@ -203,9 +206,9 @@ mod tests {
     const TABLE: &[(u16, &str, &str)] = &[
         (400, "BadDeviceToken", "drop"),
         (400, "DeviceTokenNotForTopic", "alert"),
-        (400, "BadTopic", "alert"),
-        (400, "MissingTopic", "alert"),
-        (400, "TopicDisallowed", "alert"),
+        (400, "BadTopic", "stop"),
+        (400, "MissingTopic", "stop"),
+        (400, "TopicDisallowed", "stop"),
         (400, "BadExpirationDate", "bug"),
         (400, "BadPriority", "bug"),
         (400, "BadMessageId", "bug"),
@@ -217,24 +220,24 @@ mod tests {
         (400, "IdleTimeout", "retry"),
         (403, "BadCertificate", "stop"),
         (403, "BadCertificateEnvironment", "stop"),
-        (403, "Forbidden", "alert"),
-        (403, "ExpiredProviderToken", "alert"),
-        (403, "InvalidProviderToken", "alert"),
-        (403, "MissingProviderToken", "alert"),
-        (403, "UnrelatedKeyIdInToken", "alert"),
-        (403, "BadEnvironmentKeyIdInToken", "alert"),
+        (403, "Forbidden", "stop"),
+        (403, "ExpiredProviderToken", "stop"),
+        (403, "InvalidProviderToken", "stop"),
+        (403, "MissingProviderToken", "stop"),
+        (403, "UnrelatedKeyIdInToken", "stop"),
+        (403, "BadEnvironmentKeyIdInToken", "stop"),
         (404, "BadPath", "bug"),
         (405, "MethodNotAllowed", "bug"),
         (410, "Unregistered", "drop-since"),
         (410, "ExpiredToken", "drop-since"),
         (413, "PayloadTooLarge", "bug"),
         (429, "TooManyRequests", "back-off"),
-        (429, "TooManyProviderTokenUpdates", "alert"),
+        (429, "TooManyProviderTokenUpdates", "stop"),
         (500, "InternalServerError", "retry"),
         (503, "ServiceUnavailable", "retry"),
         (503, "Shutdown", "retry"),
         (400, "SomethingNew", "alert"),
-        (403, "BadEnvironmentKeyInToken", "alert"),
+        (403, "BadEnvironmentKeyInToken", "stop"),
         (410, "SomethingNew", "drop-since"),
         (413, "SomethingNew", "bug"),
         (429, "SomethingNew", "back-off"),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use lanyard_pki::seal::MacKey;
+use lanyard_pki::seal::MacRing;
 use zeroize::Zeroizing;
 
 const VERSION: &str = "v1";
@@ -42,14 +42,15 @@ pub struct Claims {
     pub expires: SystemTime,
 }
 
-/// The key with which an endpoint's challenges are minted and checked.
+/// The key with which an endpoint's challenges are minted, and those with which they are checked: a challenge stays good when the key is
+/// rotated.
 #[derive(Clone)]
-pub struct ChallengeKey(MacKey);
+pub struct ChallengeKey(MacRing);
 
 impl ChallengeKey {
-    /// Uses this key, which must serve nothing else.
+    /// Uses these keys, which must serve nothing else.
     #[must_use]
-    pub fn new(key: MacKey) -> Self {
+    pub fn new(key: MacRing) -> Self {
         Self(key)
     }
 
@@ -122,13 +123,13 @@ fn authenticated(endpoint: &str, payload: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_pki::seal::SealingKey;
+    use lanyard_pki::seal::{KeyRing, SealingKey};
 
     use super::*;
 
     #[test]
     fn a_challenge_is_for_one_endpoint_and_one_time() {
-        let key = ChallengeKey::new(SealingKey::generate().derive("challenges"));
+        let key = ChallengeKey::new(KeyRing::from(SealingKey::generate()).derive("challenges"));
         let expires = UNIX_EPOCH + Duration::from_secs(1_000);
         let claims = Claims {
             id: [7; 16],

@@ -1,28 +1,28 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use lanyard_engine::{
     DeviceAuthority, Engine, ErrorChain, Lifetimes, LocalUsers, PasswordError, ProfileSigner,
     Rates, Setup, SetupError, Urls,
 };
 use lanyard_mdm::ota::FactoryTrust;
-use lanyard_pki::{Authority, IssueError, seal::SealingKey};
-use lanyard_push::{Apns, CertificateError, EndpointError as ApnsError, PushCertificate, Roots};
+use lanyard_pki::{Authority, IssueError, seal::KeyRing};
+use lanyard_push::{CertificateError, EndpointError as ApnsError};
 use lanyard_scep::{ChallengeKey, Compatibility, Endpoint, EndpointError, Identity, Mode};
 use lanyard_store::{Store, StoreError};
 use lanyard_wasm::{Cache, DirectoryError, Rooms, StartError};
 use zeroize::Zeroizing;
 
 use crate::{
-    configuration::{Configuration, DatabaseUrl, DeviceCa, Push, ScepCompatibility, ScepMode},
+    configuration::{
+        Configuration, DatabaseUrl, DeviceCa, ScepCompatibility, ScepMode, default_pace,
+    },
     http::paths,
+    keys::Keys,
     outside,
     policy::Policies,
+    push,
     secrets::{self, FileError},
 };
 
@@ -54,13 +54,23 @@ pub enum AssemblyError {
     #[error("the SCEP endpoint cannot be set up")]
     Endpoint(#[from] EndpointError),
     /// The push certificate.
-    #[error("{file}, which `push.certificate` names, cannot be used")]
+    #[error("{file}, which `[push]` names, cannot be used")]
     PushCertificate {
         /// The file.
         file: String,
         /// Why.
         #[source]
         error: CertificateError,
+    },
+    /// Two push certificates for one topic.
+    #[error(
+        "{file}, which `push.further` names, has the topic {topic}, as another push certificate does; name one of them"
+    )]
+    SameTopic {
+        /// The later file.
+        file: String,
+        /// Its topic.
+        topic: String,
     },
     /// Where APNs is.
     #[error("the APNs server cannot be used")]
@@ -117,9 +127,9 @@ pub(crate) fn named(key: &'static str) -> impl Fn(FileError) -> AssemblyError {
 pub(crate) async fn engine(
     configuration: &Configuration,
     base: &str,
-) -> Result<(Engine, Policies), AssemblyError> {
+) -> Result<(Engine, Policies, Keys), AssemblyError> {
     lanyard_pki::require_safe_openssl().map_err(AssemblyError::OpenSsl)?;
-    let sealing = secrets::sealing_key(&configuration.path(&configuration.server.sealing_key))
+    let sealing = secrets::key_ring(&configuration.path(&configuration.server.sealing_key))
         .map_err(named("server.sealing_key"))?;
     // Before the database, which would for ever be sealed under a key that opens nothing else.
     let scep = scep_endpoint(configuration, &sealing)?;
@@ -136,6 +146,13 @@ pub(crate) async fn engine(
         local_users,
         configuration.plugins.trusted_keys.clone(),
     );
+    let lifetimes = Lifetimes {
+        session: Duration::from_secs(
+            60 * u64::from(configuration.enrollment.session_minutes.get()),
+        ),
+        ..Lifetimes::default()
+    };
+    let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
     let setup = Setup {
         hooks: policies
             .at_start()
@@ -156,11 +173,11 @@ pub(crate) async fn engine(
             DeviceCa::Record => DeviceAuthority::Record,
             DeviceCa::Require => DeviceAuthority::Require,
         },
-        push: configuration
+        push: push::clients(configuration)?,
+        pushes_per_second: configuration
             .push
             .as_ref()
-            .map(|push| apns(configuration, push))
-            .transpose()?,
+            .map_or_else(default_pace, |push| push.per_second),
         urls: Urls {
             profile_service: format!("{base}{}", paths::PROFILE_SERVICE),
             scep: format!("{base}{}", paths::SCEP),
@@ -168,12 +185,7 @@ pub(crate) async fn engine(
             connect: format!("{base}{}", paths::CONNECT),
         },
         organization: configuration.server.organization.clone(),
-        lifetimes: Lifetimes {
-            session: Duration::from_secs(
-                60 * u64::from(configuration.enrollment.session_minutes.get()),
-            ),
-            ..Lifetimes::default()
-        },
+        lifetimes,
         rates: Rates {
             per_name: configuration.enrollment.sign_ins_per_name,
             per_address: configuration.enrollment.sign_ins_per_address,
@@ -181,11 +193,27 @@ pub(crate) async fn engine(
         },
         store,
     };
-    Ok((Engine::new(setup).await?, policies))
+    Ok((Engine::new(setup).await?, policies, keys))
+}
+
+/// Whether a server could start with these files: keys open, and are those of their certificates.
+///
+/// # Errors
+/// [`AssemblyError`]
+pub(crate) fn check_files(
+    configuration: &Configuration,
+    sealing: &KeyRing,
+) -> Result<(), AssemblyError> {
+    scep_endpoint(configuration, sealing)?;
+    profile_signer(configuration, sealing)?;
+    factory_trust(configuration)?;
+    push::clients(configuration)?;
+    outside::configured(configuration)?;
+    Ok(())
 }
 
 /// What runs plugins. Without its cache it does the same, and starts more slowly.
-fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, AssemblyError> {
+fn rooms(configuration: &Configuration, sealing: &KeyRing) -> Result<Rooms, AssemblyError> {
     let rooms = Rooms::new()?.reaching(outside::configured(configuration)?);
     let key = sealing.derive("plugin cache").tag(b"key");
     let folder = configuration.path(Path::new(PLUGIN_CACHE));
@@ -200,7 +228,7 @@ fn rooms(configuration: &Configuration, sealing: &SealingKey) -> Result<Rooms, A
 
 fn scep_endpoint(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<Endpoint, AssemblyError> {
     let scep = &configuration.scep;
     let certificates = |key: &'static str, file: &Path| {
@@ -243,7 +271,7 @@ fn scep_endpoint(
 
 fn profile_signer(
     configuration: &Configuration,
-    sealing: &SealingKey,
+    sealing: &KeyRing,
 ) -> Result<ProfileSigner, AssemblyError> {
     let (certificate, chain) =
         secrets::certificates(&configuration.path(&configuration.signing.certificate))
@@ -284,48 +312,4 @@ fn factory_trust(configuration: &Configuration) -> Result<FactoryTrust, Assembly
         }
     }
     Ok(trust)
-}
-
-fn apns(configuration: &Configuration, push: &Push) -> Result<Arc<Apns>, AssemblyError> {
-    let file = configuration.path(&push.certificate);
-    let unusable = |error| AssemblyError::PushCertificate {
-        file: file.display().to_string(),
-        error,
-    };
-    let pkcs12 = file
-        .extension()
-        .is_some_and(|extension| extension == "p12" || extension == "pfx");
-    let content = secrets::read_secret(&file).map_err(named("push.certificate"))?;
-    let certificate = if pkcs12 {
-        let password = match &push.password_file {
-            Some(file) => secrets::read_secret(&configuration.path(file))
-                .map_err(named("push.password_file"))?,
-            None => Default::default(),
-        };
-        let password = String::from_utf8_lossy(&password);
-        PushCertificate::from_pkcs12(&content, password.trim_end_matches(['\r', '\n']))
-            .map_err(unusable)?
-    } else {
-        PushCertificate::from_pem(&content).map_err(unusable)?
-    };
-    // No reason not to start: check-in goes on, and queued commands wait.
-    if let Err(error) = certificate.check_validity(SystemTime::now()) {
-        let file = file.display();
-        tracing::error!(%file, error = %ErrorChain(&error), "no device can be woken: the push certificate is not valid");
-    }
-    let roots = match &push.roots {
-        Some(file) => {
-            let file = configuration.path(file);
-            let roots = named("push.roots");
-            let pem = String::from_utf8(secrets::read(&file).map_err(&roots)?)
-                .map_err(|error| roots(FileError::content(&file, &error)))?;
-            Roots::Pem(pem)
-        }
-        None => Roots::WebPki,
-    };
-    let host = push.host.as_deref().unwrap_or("api.push.apple.com");
-    let endpoint = lanyard_push::Endpoint::new(host, push.port.unwrap_or(443), &roots)?;
-    Ok(Arc::new(
-        Apns::new(endpoint, &certificate, &lanyard_push::Limits::default()).map_err(unusable)?,
-    ))
 }

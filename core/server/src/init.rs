@@ -18,6 +18,8 @@ use crate::{
     secrets::{self, FileError},
 };
 
+/// Folders of the data directory, with certificates and keys.
+pub(crate) const FOLDERS: [&str; 2] = ["authority", "server"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Apple accepts TLS certificates of at most 825 days under an anchor that a profile installs.
@@ -96,29 +98,13 @@ impl Init {
         }
         let configuration = self.configuration();
         Configuration::parse(&configuration, FILE, data, std::iter::empty())?;
-        if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
-            let name = data.display().to_string();
-            return Err(if data.join(FILE).exists() {
-                InitError::Exists(name)
-            } else {
-                InitError::Foreign(name)
-            });
-        }
-        let parent = match data.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent).map_err(directory_error)?;
-        let unfinished = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(parent)
-            .map_err(directory_error)?;
+        let unfinished = beside(data)?;
         self.fill(unfinished.path(), &configuration)?;
         fs::rename(unfinished.path(), data).map_err(directory_error)
     }
 
     fn fill(&self, data: &Path, configuration: &str) -> Result<(), InitError> {
-        for name in ["authority", "server"] {
+        for name in FOLDERS {
             let directory = data.join(name);
             fs::DirBuilder::new()
                 .mode(0o700)
@@ -322,6 +308,32 @@ device_ca = "record"          # "require" refuses devices without a factory iden
 "#
         )
     }
+}
+
+/// A directory beside this one, to be filled and renamed.
+///
+/// # Errors
+/// [`InitError`]; a directory that has something in it is left alone.
+pub(crate) fn beside(data: &Path) -> Result<tempfile::TempDir, InitError> {
+    let name = data.display().to_string();
+    if fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(if data.join(FILE).exists() {
+            InitError::Exists(name)
+        } else {
+            InitError::Foreign(name)
+        });
+    }
+    let parent = match data.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)
+        .and_then(|()| {
+            tempfile::Builder::new()
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(parent)
+        })
+        .map_err(|error| InitError::Directory(name, error))
 }
 
 const AUTHORITY_USAGE: KeyUsage = KeyUsage::KEY_CERT_SIGN.and(KeyUsage::CRL_SIGN);

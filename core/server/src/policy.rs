@@ -5,13 +5,16 @@ mod bound;
 mod consistency;
 mod document;
 mod enforce;
+mod follow;
 mod reach;
 mod recorded;
+mod refusal;
 mod settings;
 mod trial;
 
 pub(crate) use document::{BindingDocument, Document};
-pub(crate) use enforce::{Applied, Policies, PolicyRefused};
+pub(crate) use enforce::{Applied, Policies};
 pub(crate) use recorded::{Recorded, Replayed};
+pub(crate) use refusal::PolicyRefused;
 pub(crate) use settings::hold_against as hold_settings_against;
 pub(crate) use trial::{Candidate, Trial};

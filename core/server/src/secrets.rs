@@ -1,4 +1,4 @@
-//! Files with keys: the sealing key, and the private keys that it seals.
+//! Files with keys: the sealing keys, and the private keys that they seal.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,7 +9,7 @@ use std::{
 
 use lanyard_pki::{
     Certificate, PrivateKey,
-    seal::{SealError, SealingKey},
+    seal::{KeyRing, SealError, SealingKey, sealed_with},
 };
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    fn io(file: &Path, error: io::Error) -> Self {
+    pub(crate) fn io(file: &Path, error: io::Error) -> Self {
         Self::Io {
             file: file.display().to_string(),
             error,
@@ -115,29 +115,74 @@ fn write_new(file: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
         .map_err(|error| FileError::io(file, error))
 }
 
-/// Reads the sealing key.
+/// Puts a file that only its owner can read in the place of another: at each moment, also of a crash, there is one or the other. A link
+/// stays, and leads to the new content.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn replace_secret(file: &Path, content: &[u8]) -> Result<(), FileError> {
+    let failed = |error| FileError::io(file, error);
+    let target = fs::canonicalize(file).map_err(failed)?;
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    // The builder's own permissions: 0600.
+    let mut written = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    written.write_all(content).map_err(failed)?;
+    written.as_file().sync_all().map_err(failed)?;
+    (written.persist(&target)).map_err(|error| failed(error.error))?;
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+/// The text of the file with the sealing keys.
 ///
 /// # Errors
 /// [`FileError`]
-pub fn sealing_key(file: &Path) -> Result<SealingKey, FileError> {
+pub fn sealing_keys_text(file: &Path) -> Result<Zeroizing<String>, FileError> {
     let text = read_secret(file)?;
     let text = std::str::from_utf8(&text).map_err(|error| FileError::content(file, &error))?;
-    SealingKey::from_text(text).map_err(|error| FileError::content(file, &error))
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Reads the sealing keys, one a line.
+///
+/// # Errors
+/// [`FileError`]
+pub fn key_ring(file: &Path) -> Result<KeyRing, FileError> {
+    KeyRing::from_text(&sealing_keys_text(file)?).map_err(|error| FileError::content(file, &error))
 }
 
 /// Reads a private key: sealed, as `lanyard init` writes it, or PEM, as other tools do.
 ///
 /// # Errors
 /// [`FileError`]
-pub fn private_key(file: &Path, sealing: &SealingKey) -> Result<PrivateKey, FileError> {
+pub fn private_key(file: &Path, sealing: &KeyRing) -> Result<PrivateKey, FileError> {
     let content = read_secret(file)?;
     if content.starts_with(b"-----BEGIN") {
         return PrivateKey::from_pem(&content).map_err(|error| FileError::content(file, &error));
     }
-    let opened = sealing
-        .open(&context(file), &content)
-        .map_err(|error: SealError| FileError::content(file, &error))?;
+    let opened = open(file, &content, sealing)?;
     PrivateKey::from_pkcs8(&opened).map_err(|error| FileError::content(file, &error))
+}
+
+/// Seals a file with a private key anew, if another key than the current one sealed it; whether it did.
+///
+/// # Errors
+/// [`FileError`]
+pub fn reseal_file(file: &Path, sealing: &KeyRing) -> Result<bool, FileError> {
+    let content = read_secret(file)?;
+    let is_older = sealed_with(&content).is_some_and(|id| id != sealing.current());
+    if is_older {
+        let opened = open(file, &content, sealing)?;
+        replace_secret(file, &sealing.seal(&context(file), &opened))?;
+    }
+    Ok(is_older)
+}
+
+fn open(file: &Path, content: &[u8], sealing: &KeyRing) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    sealing
+        .open(&context(file), content)
+        .map_err(|error: SealError| FileError::content(file, &error))
 }
 
 /// Writes a private key, sealed.

@@ -2,7 +2,6 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use lanyard_pki::seal::SealingKey;
 use opentelemetry_otlp::ExporterBuildError;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
@@ -15,9 +14,12 @@ use tokio::{
 
 use crate::{
     assembly::{self, AssemblyError, named},
+    backup::Backups,
     configuration::{Configuration, ConfigurationError, DeviceCa},
     http::{self, Metrics, Shared, paths},
-    listener, observability, secrets,
+    listener, observability,
+    push::PushFiles,
+    secrets,
 };
 
 /// The server does not start, or stops.
@@ -71,14 +73,14 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         .map_err(cannot_listen(address.to_string()))?
         .port();
     let base = base_url(&configuration, port);
-    let (engine, policies) = assembly::engine(&configuration, &base).await?;
+    let (engine, policies, keys) = assembly::engine(&configuration, &base).await?;
     let acceptor = tls_acceptor(&configuration)?;
 
     let shared = Shared {
         engine: engine.clone(),
         organization: Arc::from(configuration.server.organization.as_str()),
-        // Forms need no memory beyond the process: a page that was open over a restart is offered again.
-        forms: SealingKey::generate().derive("sign-in forms"),
+        // Each node takes the forms that another one gave out.
+        forms: keys.ring().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
     let metrics = Metrics::new(engine.clone(), policies.calls());
@@ -89,7 +91,15 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let operators = listener::bind_socket(&socket)
         .await
         .map_err(cannot_listen(socket.display().to_string()))?;
-    let administration = http::admin_router(engine.clone(), policies, metrics.clone());
+    let push_files = PushFiles::new(configuration.clone(), engine.clone());
+    let administration = http::admin_router(
+        engine.clone(),
+        policies.clone(),
+        push_files.clone(),
+        keys.clone(),
+        Backups::new(configuration.clone(), keys.clone()),
+        metrics.clone(),
+    );
     let mut running = JoinSet::new();
     if let Some(address) = configuration.observability.metrics_listen {
         let listener = TcpListener::bind(address).await;
@@ -100,6 +110,17 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
             stopped.clone(),
         ));
     }
+    running.spawn({
+        let (engine, mut stopped) = (engine.clone(), stopped.clone());
+        async move {
+            tokio::select! {
+                () = policies.follow(&engine) => {}
+                () = push_files.watch() => {}
+                () = keys.keep_files() => {}
+                () = listener::told_to_stop(&mut stopped) => {}
+            }
+        }
+    });
     running.spawn(listener::serve_operators(
         operators,
         socket,
@@ -183,7 +204,9 @@ fn anchor(configuration: &Configuration) -> Result<Option<Arc<[u8]>>, AssemblyEr
     Ok(Some(Arc::from(root.der())))
 }
 
-fn tls_acceptor(configuration: &Configuration) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
+pub(crate) fn tls_acceptor(
+    configuration: &Configuration,
+) -> Result<tokio_rustls::TlsAcceptor, AssemblyError> {
     let certificate = configuration.path(&configuration.tls.certificate);
     let key = configuration.path(&configuration.tls.key);
     let chain = secrets::read(&certificate).map_err(named("tls.certificate"))?;
@@ -207,6 +230,11 @@ fn warn_of(configuration: &Configuration) {
     if configuration.push.is_none() {
         tracing::warn!(
             "nobody can enroll, and no enrolled device is woken: lanyard.toml has no [push] section that names a push certificate"
+        );
+    }
+    if configuration.database.url.is_unverified() {
+        tracing::warn!(
+            "database.url does not say sslmode=verify-full: whoever is between here and the database could be the database"
         );
     }
     let enrollment = &configuration.enrollment;

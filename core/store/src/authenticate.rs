@@ -6,10 +6,10 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, I
 use uuid::Uuid;
 
 use crate::certificates::{self, BindOutcome};
-use crate::connect::take_turn;
-use crate::enrollments::{EnrollmentState, channels_of, lock, update};
+use crate::enrollments::{EnrollmentState, channels_of, lock, lock_all, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
+use crate::turn::take_turn;
 use crate::{Store, StoreError, delivery, outbox};
 
 /// What a device says about itself in Authenticate. Absent keys are `None`.
@@ -105,6 +105,7 @@ impl Store {
         occasion: Occasion,
         now: SystemTime,
     ) -> Result<AuthenticateOutcome, StoreError> {
+        let session_id = message.session_id.map(|id| id.to_string());
         let tx = self.begin().await?;
         take_turn(&tx, "enrollment", &[&message.device_id]).await?;
         match certificates::bind(&tx, &message.certificate, &message.device_id).await? {
@@ -127,6 +128,11 @@ impl Store {
             }
             Some(known) if is_of_another(&message, &known)? => {
                 return Ok(AuthenticateOutcome::OfAnotherPerson);
+            }
+            // The same message may have come by another node since it was looked at.
+            Some(known) if known.session_id.is_some() && known.session_id == session_id => {
+                renew(&tx, message, known).await?;
+                AuthenticateOutcome::Renewed
             }
             Some(known) => match occasion {
                 Occasion::FreshEnrollment => {
@@ -182,16 +188,19 @@ async fn restart(
         token: Set(None),
         push_magic: Set(None),
         unlock_token: Set(None),
+        token_updated_at: Set(None),
+        token_dead_at: Set(None),
         awaiting_configuration: Set(None),
         token_updates: Set(0),
         enrolled_at: Set(None),
         checked_out_at: Set(None),
         ..ActiveModel::default()
     };
+    let channels = channels_of(tx, &device_id).await?;
+    lock_all(tx, channels.iter().map(String::as_str)).await?;
     update(tx, Column::DeviceId.eq(&device_id), forget).await?;
     let change = description(message, EnrollmentFacts::default());
     update(tx, Column::Id.eq(&device_id), change).await?;
-    let channels = channels_of(tx, &device_id).await?;
     let cleared = delivery::clear(tx, &channels, now).await?;
     outbox::withdraw(tx, &channels).await?;
     Ok(cleared)
@@ -286,5 +295,7 @@ fn new_device(message: AuthenticateRow, now: SystemTime) -> Model {
         checked_out_at: None,
         last_push_at: None,
         last_push_result: None,
+        token_updated_at: None,
+        token_dead_at: None,
     }
 }

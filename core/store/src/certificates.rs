@@ -234,7 +234,7 @@ pub(crate) async fn find(
     row.map(Certificate::try_from).transpose()
 }
 
-fn read_session_id(text: Option<String>) -> Result<Option<Uuid>, StoreError> {
+pub(crate) fn read_session_id(text: Option<String>) -> Result<Option<Uuid>, StoreError> {
     text.map(|text| read_id("certificate", &text)).transpose()
 }
 

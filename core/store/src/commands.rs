@@ -27,7 +27,7 @@ word_enum! {
         Error = "error",
         /// The device did not understand it.
         FormatError = "format_error",
-        /// An operator took it back before it was sent.
+        /// An operator took it back. If it was on its way already, the device's answer will say what became of it.
         Cancelled = "cancelled",
         /// The device was enrolled afresh before it was done.
         Cleared = "cleared",
@@ -41,6 +41,12 @@ impl CommandState {
         Self::Sent.as_str(),
         Self::NotNow.as_str(),
     ];
+
+    /// Whether the command is yet to be done.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        Self::OPEN.contains(&self.as_str())
+    }
 }
 
 /// A command without payload and result.

@@ -2,25 +2,23 @@
 //! the same for both.
 //!
 //! Transactions of SQLite come one after another. Those of PostgreSQL run side by side at *read committed*, so a use case that reads
-//! before it writes locks what it read: rows with `lock_exclusive`, and with [`take_turn`] what is no row yet. Whoever locks several takes
+//! before it writes locks what it read: rows with `lock_exclusive`, and with [`take_turn`](crate::turn::take_turn) what is no row yet. Whoever locks several takes
 //! a device before its user channels, and an enrollment before its commands and pushes, so that no two wait for each other.
 
 mod postgres;
 mod sqlite;
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lanyard_pki::seal::SealingKey;
+use lanyard_pki::seal::KeyRing;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use uuid::Uuid;
 
 use crate::decisions::DecisionRecord;
 use crate::events::NewEvent;
 use crate::{StoreError, migration};
-
-pub(crate) use postgres::take_turn;
 
 /// How long a statement waits for its connection, or for another process's lock, before it fails. Longer than the slowest
 /// transaction here, shorter than the patience of a device (60 s).
@@ -32,7 +30,7 @@ pub struct Store {
     /// `None` when opened for reading only.
     writer: Option<DatabaseConnection>,
     pub(crate) reader: DatabaseConnection,
-    pub(crate) sealing: Arc<SealingKey>,
+    pub(crate) sealing: KeyRing,
     /// What the next use case is to put into the event outbox.
     pub(crate) notes: Vec<NewEvent>,
     /// The decision that the next use case carries out.
@@ -50,15 +48,15 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database at `url`, brings its tables up to this version and makes sure that `sealing` is the key that its secrets
-    /// were sealed with. `sqlite:PATH` is created if it is not there (`sqlite::memory:` lives as long as the store); the database that
+    /// Opens the database at `url`, brings its tables up to this version and makes the key current in `sealing` under which it
+    /// is sealed. `sqlite:PATH` is created if it is not there (`sqlite::memory:` lives as long as the store); the database that
     /// `postgres://USER:PASSWORD@HOST/DATABASE` names must exist and be UTF-8.
     ///
     /// # Errors
     ///
     /// [`StoreError::UnsupportedUrl`], [`StoreError::WrongSealingKey`], or [`StoreError::Database`] when the database cannot be
     /// opened or was migrated by a later version.
-    pub async fn connect(url: &str, sealing: SealingKey) -> Result<Self, StoreError> {
+    pub async fn connect(url: &str, sealing: impl Into<KeyRing>) -> Result<Self, StoreError> {
         let writer = if sqlite::is(url) {
             sqlite::writer(url).await?
         } else if postgres::is(url) {
@@ -72,7 +70,7 @@ impl Store {
         } else {
             writer.clone()
         };
-        let store = Self::new(Some(writer), reader, sealing);
+        let store = Self::new(Some(writer), reader, sealing.into());
         store.adopt_sealing_key().await?;
         Ok(store)
     }
@@ -83,7 +81,10 @@ impl Store {
     /// # Errors
     ///
     /// As [`connect`](Self::connect), and [`StoreError::Unmigrated`] when the tables are not those of this version.
-    pub async fn connect_read_only(url: &str, sealing: SealingKey) -> Result<Self, StoreError> {
+    pub async fn connect_read_only(
+        url: &str,
+        sealing: impl Into<KeyRing>,
+    ) -> Result<Self, StoreError> {
         let reader = if sqlite::is(url) {
             sqlite::reader(url).await?
         } else if postgres::is(url) {
@@ -92,9 +93,24 @@ impl Store {
             return Err(StoreError::UnsupportedUrl);
         };
         migration::require_current(&reader).await?;
-        let store = Self::new(None, reader, sealing);
-        store.check_sealing_key().await?;
+        let store = Self::new(None, reader, sealing.into());
+        store.follow_sealing_key().await?;
         Ok(store)
+    }
+
+    /// Writes a database of SQLite, as it is at one moment, into a new file. Whoever uses it meanwhile goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnsupportedUrl`] for a database that is no file; [`StoreError::Database`] when it cannot be read, or the file not be
+    /// made: it exists, or the disk is full.
+    pub async fn copy(url: &str, into: &Path) -> Result<(), StoreError> {
+        match into.to_str() {
+            Some(into) if sqlite::is(url) && !sqlite::is_in_memory(url) => {
+                sqlite::copy(url, into).await
+            }
+            _ => Err(StoreError::UnsupportedUrl),
+        }
     }
 
     /// Closes the connections after what they are doing. A store that is merely dropped loses nothing either.
@@ -113,16 +129,22 @@ impl Store {
     fn new(
         writer: Option<DatabaseConnection>,
         reader: DatabaseConnection,
-        sealing: SealingKey,
+        sealing: KeyRing,
     ) -> Self {
         Self {
             writer,
             reader,
-            sealing: Arc::new(sealing),
+            sealing,
             notes: Vec::new(),
             record: None,
             uses: None,
         }
+    }
+
+    /// The keys with which secrets are sealed and opened.
+    #[must_use]
+    pub fn key_ring(&self) -> &KeyRing {
+        &self.sealing
     }
 
     /// Starts the transaction of one use case. Dropping it without a commit takes everything back.

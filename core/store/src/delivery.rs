@@ -26,13 +26,30 @@ pub enum CommandStatus {
     NotNow,
 }
 
-/// What became of [`Store::mark_sent`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SentOutcome {
-    /// Noted.
-    Sent,
-    /// The command is done, cancelled or cleared, or there is none; nothing changed. It must not be sent.
-    Closed,
+/// A device's answer to a command.
+#[derive(Clone, Copy)]
+pub struct CommandAnswer<'a> {
+    /// CommandUUID.
+    pub uuid: &'a str,
+    /// `Status`.
+    pub status: CommandStatus,
+    /// The whole answer as it came. It is sealed.
+    pub result: &'a [u8],
+    /// A short text for people, already free of secrets.
+    pub error: Option<&'a str>,
+    /// When the command was sent, if that was not [noted](Store::note_sent) yet.
+    pub sent_at: Option<SystemTime>,
+}
+
+/// A command was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentNote {
+    /// The channel that it is for.
+    pub enrollment_id: String,
+    /// CommandUUID.
+    pub uuid: String,
+    /// When.
+    pub at: SystemTime,
 }
 
 /// What became of [`Store::settle`].
@@ -63,41 +80,66 @@ pub enum CancelOutcome {
 }
 
 impl Store {
-    /// Notes that a command is being sent.
+    /// Takes a command for its device, before it is sent: from then on it cannot be cancelled. `false` if it is done, cancelled or
+    /// cleared, and must not be sent.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    #[tracing::instrument(name = "store: mark sent", level = "debug", skip_all)]
-    pub async fn mark_sent(
+    #[tracing::instrument(name = "store: claim command", level = "debug", skip_all)]
+    pub async fn claim_command(
         &self,
         enrollment_id: &str,
         uuid: &str,
         now: SystemTime,
-    ) -> Result<SentOutcome, StoreError> {
+    ) -> Result<bool, StoreError> {
         let change = ActiveModel {
             state: Set(CommandState::Sent.as_str().to_owned()),
             sent_at: Set(Some(to_millis(now))),
             ..ActiveModel::default()
         };
-        let result = Entity::update_many()
+        let claimed = Entity::update_many()
             .set(change)
             .filter(Column::EnrollmentId.eq(enrollment_id))
             .filter(Column::Uuid.eq(uuid))
             .filter(Column::State.is_in(CommandState::OPEN))
             .exec(self.writer()?)
             .await?;
-        Ok(if result.rows_affected > 0 {
-            SentOutcome::Sent
-        } else {
-            SentOutcome::Closed
-        })
+        Ok(claimed.rows_affected > 0)
+    }
+
+    /// Notes which commands were sent. One that is done, cancelled or cleared by now stays so.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn note_sent(&self, sent: &[SentNote]) -> Result<(), StoreError> {
+        // In one order, so that two nodes do not wait for each other.
+        let mut sent: Vec<_> = sent.iter().collect();
+        sent.sort_by_key(|note| (&note.enrollment_id, &note.uuid, note.at));
+        // What was put off may have been so after it was sent, and stays so.
+        let unanswered = [CommandState::Queued, CommandState::Sent].map(CommandState::as_str);
+        let tx = self.begin().await?;
+        for note in sent {
+            let change = ActiveModel {
+                state: Set(CommandState::Sent.as_str().to_owned()),
+                sent_at: Set(Some(to_millis(note.at))),
+                ..ActiveModel::default()
+            };
+            Entity::update_many()
+                .set(change)
+                .filter(Column::EnrollmentId.eq(&note.enrollment_id))
+                .filter(Column::Uuid.eq(&note.uuid))
+                .filter(Column::State.is_in(unanswered))
+                .exec(&tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Stores what a device answered. The first final answer stands: devices repeat themselves until they hear a 200.
-    ///
-    /// `result` is the whole answer as it came, sealed; `error` a short text for people, already free of secrets. Both are
-    /// kept for final answers; NotNow is counted.
+    /// Result and error of final answers are kept; NotNow is counted.
     ///
     /// # Errors
     ///
@@ -106,23 +148,35 @@ impl Store {
     pub async fn settle(
         &self,
         enrollment_id: &str,
-        uuid: &str,
-        status: CommandStatus,
-        result: &[u8],
-        error: Option<&str>,
+        answer: CommandAnswer<'_>,
         now: SystemTime,
     ) -> Result<Settled, StoreError> {
+        let CommandAnswer {
+            uuid,
+            status,
+            result,
+            error,
+            sent_at,
+        } = answer;
         let state = match status {
             CommandStatus::Acknowledged => CommandState::Acknowledged,
             CommandStatus::Error => CommandState::Error,
             CommandStatus::CommandFormatError => CommandState::FormatError,
             CommandStatus::NotNow => CommandState::NotNow,
         };
+        let mut answerable = CommandState::OPEN.to_vec();
+        if status != CommandStatus::NotNow {
+            // It was on its way when it was cancelled: what became of it is what the device says.
+            answerable.push(CommandState::Cancelled.as_str());
+        }
         let mut update = Entity::update_many()
             .col_expr(Column::State, Expr::value(state.as_str()))
             .filter(Column::EnrollmentId.eq(enrollment_id))
             .filter(Column::Uuid.eq(uuid))
-            .filter(Column::State.is_in(CommandState::OPEN));
+            .filter(Column::State.is_in(answerable));
+        if let Some(sent_at) = sent_at {
+            update = update.col_expr(Column::SentAt, Expr::value(to_millis(sent_at)));
+        }
         update = if status == CommandStatus::NotNow {
             let first = Func::coalesce([Expr::col(Column::NotNowAt), Expr::val(to_millis(now))]);
             update
@@ -137,23 +191,27 @@ impl Store {
                 ..ActiveModel::default()
             })
         };
-        let tx = self.begin().await?;
-        let outcome = if update.exec(&tx).await?.rows_affected > 0 {
-            if status != CommandStatus::NotNow {
+        let is_told = status != CommandStatus::NotNow && !self.notes.is_empty();
+        let recorded = if is_told {
+            let tx = self.begin().await?;
+            let recorded = update.exec(&tx).await?.rows_affected > 0;
+            if recorded {
                 self.note(&tx, now).await?;
             }
-            Settled::Recorded
+            tx.commit().await?;
+            recorded
         } else {
-            match state_of(&tx, enrollment_id, uuid).await? {
-                Some(_) => Settled::Duplicate,
-                None => Settled::Unknown,
-            }
+            update.exec(self.writer()?).await?.rows_affected > 0
         };
-        tx.commit().await?;
-        Ok(outcome)
+        if recorded {
+            return Ok(Settled::Recorded);
+        }
+        let known = state_of(self.writer()?, enrollment_id, uuid).await?;
+        Ok(known.map_or(Settled::Unknown, |_| Settled::Duplicate))
     }
 
-    /// Takes back a command that the device does not have: one that was never sent, or that it answered with NotNow.
+    /// Takes back a command that the device does not have, as far as is known: one whose sending was not noted, or that it answered with
+    /// NotNow. If the device had it all the same, its answer is [recorded](Self::settle).
     ///
     /// # Errors
     ///

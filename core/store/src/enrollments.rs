@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition};
+use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -57,6 +57,10 @@ pub struct Enrollment {
     pub awaiting_configuration: Option<bool>,
     /// Whether a push can be addressed to it.
     pub has_push_tokens: bool,
+    /// When its push tokens came.
+    pub token_updated_at: Option<SystemTime>,
+    /// Since when APNs is known to take no push to its token; until the next TokenUpdate, none is sent.
+    pub token_dead_at: Option<SystemTime>,
     /// Whether it left an unlock token, so that its passcode can be cleared.
     pub has_unlock_token: bool,
     /// TokenUpdates since the fresh enrollment.
@@ -86,6 +90,8 @@ pub struct PushTarget {
     pub push_magic: Unsealed<String>,
     /// The APNs topic.
     pub topic: String,
+    /// When the tokens came.
+    pub received_at: SystemTime,
 }
 
 impl Store {
@@ -138,7 +144,7 @@ impl Store {
         rows.into_iter().map(Enrollment::try_from).collect()
     }
 
-    /// Where to push to wake this channel; `None` when it is unknown, not enrolled, or left no tokens.
+    /// Where to push to wake this channel; `None` when it is unknown, not enrolled, left no tokens, or its token is dead.
     ///
     /// # Errors
     ///
@@ -176,10 +182,8 @@ impl Store {
     /// [`StoreError::Database`].
     #[tracing::instrument(name = "store: touch last seen", level = "debug", skip_all)]
     pub async fn touch_last_seen(&self, seen: &[(String, SystemTime)]) -> Result<(), StoreError> {
-        // In one order, so that two nodes do not wait for each other.
-        let mut seen: Vec<_> = seen.iter().collect();
-        seen.sort();
         let tx = self.begin().await?;
+        lock_all(&tx, seen.iter().map(|(id, _)| id.as_str())).await?;
         for (id, at) in seen {
             let at = to_millis(*at);
             Entity::update_many()
@@ -201,10 +205,13 @@ impl Store {
         let (Some(token), Some(push_magic)) = (&row.token, &row.push_magic) else {
             return Ok(None);
         };
-        if EnrollmentState::read(&row.state)? != EnrollmentState::Enrolled {
+        if row.token_dead_at.is_some()
+            || EnrollmentState::read(&row.state)? != EnrollmentState::Enrolled
+        {
             return Ok(None);
         }
         Ok(Some(PushTarget {
+            received_at: from_millis(row.token_updated_at.unwrap_or(row.created_at)),
             token: self.unseal(secret("token", &[&row.id]), token)?,
             push_magic: self.unseal_text(secret("push_magic", &[&row.id]), push_magic)?,
             topic: row.topic.clone(),
@@ -231,11 +238,16 @@ pub(crate) async fn lock_all(
     tx: &DatabaseTransaction,
     ids: impl IntoIterator<Item = &str>,
 ) -> Result<(), StoreError> {
+    // By their octets, whatever the database's language is.
+    let order = match tx.get_database_backend() {
+        DbBackend::Postgres => Expr::cust("id COLLATE \"C\""),
+        _ => Expr::col(Column::Id),
+    };
     let _: Vec<String> = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::Id.is_in(ids))
-        .order_by_asc(Column::Id)
+        .order_by(order, Order::Asc)
         .lock_exclusive()
         .into_tuple()
         .all(tx)
@@ -294,6 +306,8 @@ impl TryFrom<Model> for Enrollment {
             state: EnrollmentState::read(&row.state)?,
             has_push_tokens: row.token.is_some() && row.push_magic.is_some(),
             has_unlock_token: row.unlock_token.is_some(),
+            token_updated_at: row.token_updated_at.map(from_millis),
+            token_dead_at: row.token_dead_at.map(from_millis),
             id: row.id,
             device_id: row.device_id,
             user_id: row.user_id,

@@ -26,9 +26,9 @@ pub enum StoreError {
         /// Which value, and what is wrong with it. Never the value of a secret.
         what: String,
     },
-    /// The database was written under another sealing key.
+    /// The database is sealed with a key that the ring lacks.
     #[error(
-        "the database was sealed with another key: restore the key file that was in use when it was created"
+        "the database is sealed with another key than those in the key file: restore the file that was in use, or copy it from a node that has the key"
     )]
     WrongSealingKey,
     /// The address names a database that this version does not speak to.

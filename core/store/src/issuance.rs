@@ -9,15 +9,14 @@ use crate::certificates::{self, Certificate};
 use crate::challenges::{Challenge, Spent, spend};
 use crate::entity::scep_transaction::Model;
 use crate::sessions::{self, SessionState};
-use crate::transactions::{Transaction, TransactionKey, TransactionState, lock, new_row, put};
-use crate::{Store, StoreError};
+use crate::transactions::{
+    DENIAL_WINDOW, Transaction, TransactionKey, TransactionState, lock, new_row, put,
+};
+use crate::{ApprovalState, Store, StoreError};
 
 /// How long the same request is answered with the same certificate. Clients retry within minutes; a key that asks again
 /// after a day wants a renewal.
 const REPLAY_WINDOW: Duration = Duration::from_hours(24);
-
-/// How long a denial stands before the same request is decided again.
-pub(crate) const DENIAL_WINDOW: Duration = Duration::from_hours(1);
 
 /// The step that an enrollment session takes together with an issuance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +132,7 @@ impl Store {
             )
         };
         put(&tx, row).await?;
-        if !self.use_approvals(&tx).await? {
+        if !self.use_approvals(&tx, ApprovalState::Approved).await? {
             return Ok(IssueOutcome::ApprovalGone);
         }
         self.note(&tx, now).await?;

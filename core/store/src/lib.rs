@@ -1,20 +1,22 @@
 //! Keeps everything Lanyard must remember: people, enrollment sessions, certificates, enrollments, command queues and the
-//! push outbox, in SQLite through SeaORM, each use one transaction with a typed outcome.
+//! push outbox, in SQLite or PostgreSQL through SeaORM, each use one transaction with a typed outcome.
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`, `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`); the tables are in `entity/`, how
-//! they came about in `migration/`, and the only code that knows which database it talks to is `connect`.
+//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`,
+//! `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in
+//! `entity/`, how they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
 //! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
-//! are sealed with the [`SealingKey`](lanyard_pki::seal::SealingKey)
+//! are sealed with the current key of the [`KeyRing`](lanyard_pki::seal::KeyRing)
 //! that the store was opened with; they leave it as [`Unsealed`], which is wiped when dropped and prints nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod approvals;
 mod authenticate;
 mod backlog;
+mod callers;
 mod certificates;
 mod challenges;
 mod commands;
@@ -32,6 +34,7 @@ mod migration;
 mod outbox;
 mod policies;
 mod queue;
+mod resealing;
 mod schedules;
 mod sealed;
 mod sessions;
@@ -40,6 +43,7 @@ mod sign_ins;
 mod standings;
 mod tokens;
 mod transactions;
+mod turn;
 mod users;
 mod word;
 
@@ -49,19 +53,21 @@ pub use approvals::{
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
 pub use backlog::Backlog;
+pub use callers::{Caller, CallingDevice};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;
 pub use commands::{Command, CommandState, CommandSummary};
 pub use connect::Store;
 pub use decisions::{DecisionFilter, DecisionRecord};
-pub use delivery::{CancelOutcome, CommandStatus, SentOutcome, Settled};
+pub use delivery::{CancelOutcome, CommandAnswer, CommandStatus, SentNote, Settled};
 pub use enrollments::{Enrollment, EnrollmentState, PushTarget};
 pub use error::StoreError;
 pub use events::{DueEvent, NewEvent};
 pub use issuance::{IssueOutcome, NewIssuance, SessionStep, Standing};
-pub use outbox::{DuePush, PushOutcome, ScheduleOutcome};
+pub use outbox::{DuePush, NextPush, PushOutcome, ScheduleOutcome};
 pub use policies::{NewPlugin, PolicyRevision, StoredPlugin};
 pub use queue::{EnqueueOutcome, NewCommand, PendingWork, QueueHead};
+pub use resealing::{Resealing, Sealed};
 pub use schedules::Scheduled;
 pub use sealed::Unsealed;
 pub use sessions::{

@@ -1,5 +1,7 @@
 //! The push outbox: who is to be woken, and when. Use cases put into it in their own transactions, so that no crash parts a
-//! command from its push; a worker takes from it.
+//! command from its push; a worker takes from it, and notes what became of each push (`outbox/outcomes`).
+
+mod outcomes;
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -8,15 +10,16 @@ use sea_orm::sea_query::{
     CaseStatement, Expr, ExprTrait, LockBehavior, LockType, OnConflict, Order, Query,
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect,
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
-use crate::enrollments::{self, EnrollmentState, PushTarget};
+use crate::enrollments::{EnrollmentState, PushTarget};
 use crate::entity::enrollment;
-use crate::entity::push_outbox::{ActiveModel, Column, Entity, Model};
+use crate::entity::push_outbox::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::{Store, StoreError, page};
+
+pub use outcomes::{NextPush, PushOutcome};
 
 /// A push that is due.
 #[derive(Debug)]
@@ -26,22 +29,11 @@ pub struct DuePush {
     /// Which request this is; hand it back with the outcome.
     pub generation: i64,
     /// Attempts that failed since it was requested.
-    pub attempts: i32,
-    /// Where it goes; `None` when the channel cannot be woken, so that the push is to be given up.
+    pub attempts: u32,
+    /// Pushes of this request that APNs accepted, and nothing came of.
+    pub reminders: u32,
+    /// Where it goes; `None` when the channel cannot be woken, or has nothing left to be reminded of, so that the push is to be given up.
     pub target: Option<PushTarget>,
-}
-
-/// What became of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushOutcome {
-    /// [`DuePush::enrollment_id`].
-    pub enrollment_id: String,
-    /// [`DuePush::generation`].
-    pub generation: i64,
-    /// What APNs answered, or why it was not asked: a short text for people.
-    pub result: String,
-    /// When it is to be tried again; `None` if it is over, well or for good.
-    pub again: Option<SystemTime>,
 }
 
 /// What became of [`Store::schedule_push`].
@@ -69,7 +61,8 @@ impl Store {
     }
 
     /// Takes pushes that are due, at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)): no other node gets them before `until`, when they
-    /// are due again unless their outcome was [recorded](Self::record_pushes). A push that is requested meanwhile is due as ever.
+    /// are due again unless their outcome was [recorded](Self::record_pushes). Pushes that are requested meanwhile are due at `quiet_until`
+    /// at the earliest, together as one.
     ///
     /// # Errors
     ///
@@ -79,6 +72,7 @@ impl Store {
         &self,
         now: SystemTime,
         until: SystemTime,
+        quiet_until: SystemTime,
         limit: u64,
     ) -> Result<Vec<DuePush>, StoreError> {
         let due = Query::select()
@@ -92,6 +86,7 @@ impl Store {
             .take();
         let taken = Entity::update_many()
             .col_expr(Column::DueAt, Expr::value(to_millis(until)))
+            .col_expr(Column::NotBefore, Expr::value(to_millis(quiet_until)))
             .filter(Column::EnrollmentId.in_subquery(due))
             .exec_with_returning(self.writer()?)
             .await?;
@@ -104,51 +99,92 @@ impl Store {
         for row in &enrollments {
             targets.insert(row.id.as_str(), self.read_push_target(row)?);
         }
+        for done in self.done_since(&taken).await? {
+            targets.remove(done.as_str());
+        }
         let due = |row: Model| DuePush {
             target: targets.remove(row.enrollment_id.as_str()).flatten(),
             enrollment_id: row.enrollment_id,
             generation: row.generation,
-            attempts: row.attempts,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            reminders: u32::try_from(row.reminders).unwrap_or_default(),
         };
         Ok(taken.into_iter().map(due).collect())
     }
 
-    /// Notes what became of pushes, and that nothing is due for them any more, or when again. Where another push was requested (or
-    /// this one withdrawn) meanwhile, that stands. How many of them counted.
+    /// Those who were to be reminded, and have nothing left to do.
+    async fn done_since(&self, taken: &[Model]) -> Result<Vec<String>, StoreError> {
+        let reminded = taken.iter().filter(|row| row.reminders > 0);
+        let reminded: Vec<&str> = reminded.map(|row| row.enrollment_id.as_str()).collect();
+        if reminded.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(Entity::find()
+            .select_only()
+            .column(Column::EnrollmentId)
+            .filter(Column::EnrollmentId.is_in(reminded))
+            .filter(outcomes::has_work().not())
+            .into_tuple()
+            .all(&self.reader)
+            .await?)
+    }
+
+    /// When the next push is due, to whomever it goes.
     ///
     /// # Errors
     ///
     /// [`StoreError::Database`].
-    #[tracing::instrument(name = "store: record pushes", level = "debug", skip_all)]
-    pub async fn record_pushes(
-        &self,
-        outcomes: &[PushOutcome],
-        now: SystemTime,
-    ) -> Result<u64, StoreError> {
-        // Most have the same outcome, and so few statements are enough.
-        let mut results: HashMap<&str, Vec<&str>> = HashMap::new();
-        let mut dues: HashMap<_, Vec<&str>> = HashMap::new();
-        for outcome in outcomes {
-            let id = outcome.enrollment_id.as_str();
-            results.entry(&outcome.result).or_default().push(id);
-            let error = outcome.again.map(|again| (again, outcome.result.as_str()));
-            let due = dues.entry((outcome.generation, error)).or_default();
-            due.push(id);
-        }
-        let tx = self.begin().await?;
-        let ids = outcomes
-            .iter()
-            .map(|outcome| outcome.enrollment_id.as_str());
-        enrollments::lock_all(&tx, ids).await?;
-        for (result, ids) in results {
-            note_result(&tx, ids, result, now).await?;
-        }
-        let mut counted = 0;
-        for ((generation, error), ids) in dues {
-            counted += finish(&tx, ids, generation, error).await?;
-        }
-        tx.commit().await?;
-        Ok(counted)
+    pub async fn next_push_due(&self) -> Result<Option<SystemTime>, StoreError> {
+        let due: Option<Option<i64>> = Entity::find()
+            .select_only()
+            .column_as(Column::DueAt.min(), "due_at")
+            .into_tuple()
+            .one(&self.reader)
+            .await?;
+        Ok(due.flatten().map(from_millis))
+    }
+
+    /// Pushes to this topic that failed and wait to be tried again are due now: what stood in their way is gone. How many there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn hasten_pushes(&self, topic: &str, now: SystemTime) -> Result<u64, StoreError> {
+        let of_topic = Query::select()
+            .column(enrollment::Column::Id)
+            .from(enrollment::Entity)
+            .and_where(enrollment::Column::Topic.eq(topic))
+            .take();
+        let waiting = Query::select()
+            .column(Column::EnrollmentId)
+            .from(Entity)
+            .and_where(Column::DueAt.gt(to_millis(now)))
+            .and_where(Column::LastError.is_not_null())
+            .and_where(Column::EnrollmentId.in_subquery(of_topic))
+            // Whose outcome is being noted is not waited for, so that nobody waits for us meanwhile.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .take();
+        let hastened = Entity::update_many()
+            .col_expr(Column::DueAt, Expr::value(to_millis(now)))
+            .col_expr(Column::NotBefore, Expr::value(None::<i64>))
+            .filter(Column::EnrollmentId.in_subquery(waiting))
+            .exec(self.writer()?)
+            .await?;
+        Ok(hastened.rows_affected)
+    }
+
+    /// Takes back that APNs called the token of this channel dead, so that pushes go to it once more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn try_token_again(&self, enrollment_id: &str) -> Result<(), StoreError> {
+        enrollment::Entity::update_many()
+            .col_expr(enrollment::Column::TokenDeadAt, Expr::value(None::<i64>))
+            .filter(enrollment::Column::Id.eq(enrollment_id))
+            .exec(self.writer()?)
+            .await?;
+        Ok(())
     }
 
     /// Requests a push at `due`, beside those that use cases request themselves.
@@ -181,7 +217,7 @@ impl Store {
 }
 
 /// Requests a push inside a use case's transaction. It counts as a new request even if one is due: that one may be under way
-/// with what the device had fetched before.
+/// with what the device had fetched before. Until `not_before`, requests gather.
 pub(crate) async fn request(
     tx: &DatabaseTransaction,
     enrollment_id: &str,
@@ -194,16 +230,19 @@ pub(crate) async fn request(
         attempts: 0,
         generation: 1,
         last_error: None,
+        not_before: None,
+        reminders: 0,
     };
     let stored = |column: Column| Expr::col((Entity, column));
-    let earlier = CaseStatement::new()
+    let when = CaseStatement::new()
         .case(stored(Column::DueAt).lt(due), stored(Column::DueAt))
+        .case(stored(Column::NotBefore).gt(due), stored(Column::NotBefore))
         .finally(due);
     let mut merge = OnConflict::column(Column::EnrollmentId);
     merge
-        .value(Column::DueAt, earlier)
+        .value(Column::DueAt, when)
         .value(Column::Generation, stored(Column::Generation).add(1))
-        .update_column(Column::Attempts);
+        .update_columns([Column::Attempts, Column::Reminders]);
     Entity::insert(row.into_active_model())
         .on_conflict(merge)
         .exec_without_returning(tx)
@@ -220,48 +259,6 @@ pub(crate) async fn withdraw(
         .col_expr(Column::DueAt, Expr::value(None::<i64>))
         .col_expr(Column::Generation, Expr::col(Column::Generation).add(1))
         .filter(Column::EnrollmentId.is_in(enrollment_ids))
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
-/// Nothing is due any more, or, after an error, later.
-async fn finish(
-    tx: &DatabaseTransaction,
-    enrollment_ids: Vec<&str>,
-    generation: i64,
-    error: Option<(SystemTime, &str)>,
-) -> Result<u64, StoreError> {
-    let attempts = if error.is_some() {
-        Expr::col(Column::Attempts).add(1)
-    } else {
-        Expr::value(0)
-    };
-    let result = Entity::update_many()
-        .set(ActiveModel {
-            due_at: Set(error.map(|(again, _)| to_millis(again))),
-            last_error: Set(error.map(|(_, text)| text.to_owned())),
-            ..ActiveModel::default()
-        })
-        .col_expr(Column::Attempts, attempts)
-        .filter(Column::EnrollmentId.is_in(enrollment_ids))
-        .filter(Column::Generation.eq(generation))
-        .exec(tx)
-        .await?;
-    Ok(result.rows_affected)
-}
-
-async fn note_result(
-    tx: &DatabaseTransaction,
-    enrollment_ids: Vec<&str>,
-    result: &str,
-    now: SystemTime,
-) -> Result<(), StoreError> {
-    use enrollment::Column;
-    enrollment::Entity::update_many()
-        .col_expr(Column::LastPushAt, Expr::value(to_millis(now)))
-        .col_expr(Column::LastPushResult, Expr::value(result))
-        .filter(Column::Id.is_in(enrollment_ids))
         .exec(tx)
         .await?;
     Ok(())

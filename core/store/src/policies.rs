@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder, QuerySelect};
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-use crate::connect::take_turn;
 use crate::entity::{plugin, policy_revision};
 use crate::instant::{from_millis, to_millis};
+use crate::turn::take_turn;
 use crate::{Store, StoreError, page};
 
 /// A policy as it was applied.
@@ -74,15 +74,7 @@ impl Store {
                 .exec_without_returning(&tx)
                 .await?;
         }
-        let latest: Option<i64> = policy_revision::Entity::find()
-            .select_only()
-            .column(policy_revision::Column::Number)
-            .order_by_desc(policy_revision::Column::Number)
-            .limit(1)
-            .into_tuple()
-            .one(&tx)
-            .await?;
-        let number = latest.unwrap_or_default() + 1;
+        let number = latest_number(&tx).await?.unwrap_or_default() + 1;
         let row = policy_revision::Model {
             number,
             document: document.clone(),
@@ -93,6 +85,15 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(number)
+    }
+
+    /// The number of the revision in force, which costs less than the revision: nodes ask for it often.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn latest_policy_number(&self) -> Result<Option<i64>, StoreError> {
+        latest_number(&self.reader).await
     }
 
     /// The revision in force, if one was ever applied.
@@ -144,6 +145,17 @@ impl Store {
             signature: row.signature,
         }))
     }
+}
+
+async fn latest_number(db: &impl ConnectionTrait) -> Result<Option<i64>, StoreError> {
+    Ok(policy_revision::Entity::find()
+        .select_only()
+        .column(policy_revision::Column::Number)
+        .order_by_desc(policy_revision::Column::Number)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?)
 }
 
 impl From<policy_revision::Model> for PolicyRevision {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, resealing};
 
 /// A secret that came out of the database: readable through [`expose`](Self::expose) alone, wiped when dropped, redacted in `Debug`.
 pub struct Unsealed<T: Zeroize>(Zeroizing<T>);
@@ -35,13 +35,18 @@ pub(crate) struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    fn context(&self) -> String {
+    pub(crate) fn context(&self) -> String {
         format!("{}.{}/{}", self.table, self.column, self.key.join("/"))
     }
 }
 
 impl Store {
     pub(crate) fn seal(&self, cell: Cell<'_>, plaintext: &[u8]) -> Vec<u8> {
+        debug_assert!(
+            resealing::covers(cell),
+            "{} would not be sealed anew when the key is rotated",
+            cell.context()
+        );
         self.sealing.seal(&cell.context(), plaintext)
     }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::entity::certificate;
 use crate::entity::enrollment_session::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
-use crate::{Store, StoreError, page};
+use crate::{ApprovalState, Store, StoreError, page};
 
 pub use session::{DeviceFacts, Identification, NewSession, Session, SessionState};
 
@@ -231,7 +231,7 @@ impl Store {
             ..ActiveModel::default()
         };
         change_state(&tx, id, SessionState::Identified, change).await?;
-        if !self.use_approvals(&tx).await? {
+        if !self.use_approvals(&tx, ApprovalState::Approved).await? {
             return Ok(IdentifyOutcome::ApprovalGone);
         }
         self.write_record(&tx).await?;
@@ -268,7 +268,7 @@ impl Store {
         expected_version: i32,
     ) -> Result<Transition, StoreError> {
         self.move_session(id, expected_version, SessionState::Refused, |state| {
-            !matches!(state, SessionState::Completed | SessionState::Refused)
+            !state.is_over()
         })
         .await
     }

@@ -8,10 +8,10 @@ use sea_orm::{
     QuerySelect,
 };
 
-use crate::connect::take_turn;
 use crate::enrollments::EnrollmentState;
 use crate::entity::{enrollment, person_standing};
 use crate::instant::to_millis;
+use crate::turn::take_turn;
 use crate::{Store, StoreError, page};
 
 /// A person, by the directory that vouches for them.

@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
 };
 
-use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, secret, update};
+use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, lock_all, secret, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::sessions::{self, SessionState, read_id};
@@ -173,6 +173,7 @@ impl Store {
             None => channels_of(&tx, &row.device_id).await?,
             Some(_) => vec![row.id],
         };
+        lock_all(&tx, channels.iter().map(String::as_str)).await?;
         let change = ActiveModel {
             state: Set(EnrollmentState::CheckedOut.as_str().to_owned()),
             checked_out_at: Set(Some(to_millis(now))),
@@ -203,6 +204,8 @@ impl Store {
                 self.seal(secret("push_magic", &[id]), message.push_magic.as_bytes()),
             )),
             token_updates: Set(channel.token_updates.saturating_add(1)),
+            token_updated_at: Set(Some(to_millis(now))),
+            token_dead_at: Set(None),
             enrolled_at: Set(channel.enrolled_at.or(Some(to_millis(now)))),
             checked_out_at: Set(None),
             ..ActiveModel::default()
@@ -242,6 +245,8 @@ async fn insert_user_channel(
         checked_out_at: None,
         last_push_at: None,
         last_push_result: None,
+        token_updated_at: None,
+        token_dead_at: None,
         // What the device says about itself stands in its own row alone.
         serial: None,
         product: None,

@@ -17,13 +17,15 @@ use crate::approvals::{
     self, APPROVAL_STANDS, ApprovalSubject, AskOutcome, NewApproval, TooManyPending,
 };
 use crate::challenges::{Challenge, Spent, spend};
-use crate::connect::take_turn;
 use crate::entity::scep_transaction::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
-use crate::issuance::DENIAL_WINDOW;
 use crate::sealed::Cell;
+use crate::turn::take_turn;
 use crate::word::word_enum;
-use crate::{Store, StoreError, Unsealed, page, sessions};
+use crate::{ApprovalState, Store, StoreError, Unsealed, page, sessions};
+
+/// How long a denial stands before the same request is decided again.
+pub(crate) const DENIAL_WINDOW: Duration = Duration::from_hours(1);
 
 word_enum! {
     /// Where a SCEP transaction stands.
@@ -221,7 +223,7 @@ impl Store {
         };
         put(&tx, row).await?;
         // Whether or not the denial is still what it was, the request is over.
-        self.use_approvals(&tx).await?;
+        self.use_approvals(&tx, ApprovalState::Denied).await?;
         approvals::supersede(&tx, key).await?;
         self.write_record(&tx).await?;
         tx.commit().await?;

@@ -240,6 +240,8 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, &'static str> {
     if hidden
         || path
             .split('/')
+            // Some servers drop what comes after a semicolon.
+            .map(|segment| segment.split(';').next().unwrap_or_default())
             .any(|segment| [".", ".."].contains(&segment))
     {
         return Err("its path has dots for segments, or encoded slashes");
@@ -329,6 +331,8 @@ mod tests {
             "https://login.example/a/../b",
             "https://login.example/a/%2E%2e/b",
             "https://login.example/a/..%2fb",
+            "https://login.example/a/..;/b",
+            "https://login.example/a/%2e.;x=1/b",
             "https://login.example/a/%5c..",
             "https://login.example\\@evil.example/",
             "https://login.example/ x",

@@ -1,6 +1,8 @@
 //! What operators type, what they are told, and what stays out of the log.
 
+mod backup;
 mod devices;
+mod keys;
 mod log;
 mod persons;
 mod set_up;

@@ -10,4 +10,4 @@ mod script;
 mod selection;
 mod sign_in;
 mod standing;
-mod workshop;
+pub(crate) mod workshop;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use lanyard_device::apns::{
     Announcement, Courier, Entry, Event, PushAuthority, Refusal, Settings, Simulator, Subscription,
 };
+use lanyard_device::factory::Identity;
 use lanyard_mdm::{DeviceToken, PushMagic};
 use lanyard_push::{
     Action, Apns, ConnectError, Endpoint, Limits, Outcome, PushCertificate, Reason, Rejection,
@@ -18,14 +19,14 @@ use tempfile::TempDir;
 const UDID: &str = "00008120-000000000000001E";
 
 /// A simulated APNs with the push certificate that it made.
-struct World {
+pub(crate) struct World {
     directory: TempDir,
-    simulator: Simulator,
+    pub(crate) simulator: Simulator,
     said: Announcement,
 }
 
 impl World {
-    async fn start() -> World {
+    pub(crate) async fn start() -> World {
         let directory = tempfile::tempdir().unwrap();
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let simulator = simulate(directory.path(), any_port, any_port).await;
@@ -44,19 +45,32 @@ impl World {
         endpoint(self.said.push_address, &self.said.ca)
     }
 
-    fn client(&self) -> Apns {
+    pub(crate) fn client(&self) -> Apns {
         Apns::new(self.endpoint(), &self.certificate(), &Limits::default()).unwrap()
     }
 
-    async fn device(&self) -> Subscription {
-        let ca = std::fs::read(&self.said.ca).unwrap();
-        let courier = Courier::new(&self.said.device_address.to_string(), &ca).unwrap();
-        Subscription::connect(&courier, UDID, &self.said.topic)
-            .await
-            .unwrap()
+    /// A client with a certificate of its own for this topic.
+    pub(crate) fn client_for(&self, topic: &str) -> Apns {
+        let authority = self.simulator.authority();
+        let certificate = read(
+            &authority
+                .push_certificate(topic, SystemTime::now())
+                .unwrap(),
+        );
+        Apns::new(self.endpoint(), &certificate, &Limits::default()).unwrap()
     }
 
-    fn record(&self) -> Vec<Entry> {
+    async fn device(&self) -> Subscription {
+        self.subscribe(UDID, &self.said.topic).await
+    }
+
+    pub(crate) async fn subscribe(&self, udid: &str, topic: &str) -> Subscription {
+        let ca = std::fs::read(&self.said.ca).unwrap();
+        let courier = Courier::new(&self.said.device_address.to_string(), &ca).unwrap();
+        Subscription::connect(&courier, udid, topic).await.unwrap()
+    }
+
+    pub(crate) fn record(&self) -> Vec<Entry> {
         std::fs::read_to_string(&self.said.record)
             .unwrap()
             .lines()
@@ -93,6 +107,12 @@ async fn simulate(directory: &Path, listen: SocketAddr, device_listen: SocketAdd
 fn endpoint(address: SocketAddr, ca: &Path) -> Endpoint {
     let roots = Roots::Pem(std::fs::read_to_string(ca).unwrap());
     Endpoint::new("localhost", address.port(), &roots).unwrap()
+}
+
+fn read(identity: &Identity) -> PushCertificate {
+    let key = identity.key.to_pem().unwrap();
+    let pem = format!("{}{}", identity.certificate.to_pem(), *key);
+    PushCertificate::from_pem(pem.as_bytes()).unwrap()
 }
 
 fn wake(token: &DeviceToken, magic: &str) -> Wake {
@@ -191,13 +211,7 @@ async fn a_refused_token_says_what_to_do_with_it() {
         .authority()
         .push_certificate("com.apple.mgmt.External.other", SystemTime::now())
         .unwrap();
-    let pem = format!(
-        "{}{}",
-        other.certificate.to_pem(),
-        *other.key.to_pem().unwrap()
-    );
-    let other = PushCertificate::from_pem(pem.as_bytes()).unwrap();
-    let other = Apns::new(world.endpoint(), &other, &Limits::default()).unwrap();
+    let other = Apns::new(world.endpoint(), &read(&other), &Limits::default()).unwrap();
     let foreign = rejected(&other, &wake(&token, "M")).await;
     assert_eq!(foreign.reason, Reason::DeviceTokenNotForTopic);
     assert_eq!(foreign.action(), Action::AlertOperator);
@@ -250,6 +264,27 @@ async fn a_goaway_costs_no_push() {
             })
             .collect();
         world.simulator.close_provider_connections();
+        for push in pushes {
+            push.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_middle_costs_no_push() {
+    let world = World::start().await;
+    let device = world.device().await;
+    let client = Arc::new(world.client());
+    accepted(&client, &wake(&device.token(), "M")).await;
+    for _ in 0..20 {
+        let pushes: Vec<_> = (0..20)
+            .map(|_| {
+                let (client, wake) = (Arc::clone(&client), wake(&device.token(), "M"));
+                tokio::spawn(async move { accepted(&client, &wake).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        world.simulator.break_provider_connections();
         for push in pushes {
             push.await.unwrap();
         }
@@ -317,13 +352,7 @@ async fn a_push_certificate_of_somebody_else_is_named_as_the_cause() {
     let other = PushAuthority::create(SystemTime::now())
         .and_then(|other| other.push_certificate(&world.said.topic, SystemTime::now()))
         .unwrap();
-    let pem = format!(
-        "{}{}",
-        other.certificate.to_pem(),
-        *other.key.to_pem().unwrap()
-    );
-    let certificate = PushCertificate::from_pem(pem.as_bytes()).unwrap();
-    let client = Apns::new(world.endpoint(), &certificate, &Limits::default()).unwrap();
+    let client = Apns::new(world.endpoint(), &read(&other), &Limits::default()).unwrap();
     let token = DeviceToken::new([0; 32]);
     for _ in 0..2 {
         let error = client.send(&wake(&token, "M")).await.unwrap_err();

@@ -1,6 +1,8 @@
 //! Pushes on their way from a queued command to a device process: nothing else wakes it, and none is lost.
 
-use lanyard_device::apns::Event;
+use std::time::{Duration, SystemTime};
+
+use lanyard_device::apns::{Event, PushAuthority};
 use lanyard_tests::{
     process::{Process, wait_until},
     site::Site,
@@ -144,4 +146,68 @@ fn a_push_outlives_the_server_that_was_to_send_it() {
     site.kill_server();
     site.start_server().unwrap();
     acknowledged(&site, &racing);
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Writes a push certificate for this topic, made then, where the server looks for it.
+fn write_certificate(site: &Site, topic: &str, made: SystemTime) -> String {
+    let authority = PushAuthority::open(&site.apns_folder(), SystemTime::now()).unwrap();
+    let issued = authority.push_certificate(topic, made).unwrap();
+    let key = issued.key.to_pem().unwrap();
+    let pem = format!("{}{}", issued.certificate.to_pem(), *key);
+    site.secret_file("renewed.pem", &pem).unwrap();
+    issued
+        .certificate
+        .fingerprint()
+        .map(|octet| format!("{octet:02x}"))
+        .concat()
+}
+
+#[test]
+fn a_push_certificate_is_replaced_in_mid_run_and_its_end_is_announced() {
+    let mut site = Site::temporary(&[]).unwrap();
+    site.start_apns().unwrap();
+    let topic = site.apns().unwrap().topic.clone();
+    // Apple's live a year: 25 days are left of this one.
+    let ending = write_certificate(&site, &topic, SystemTime::now() - 340 * DAY);
+    site.set("LANYARD_PUSH_CERTIFICATE", "\"renewed.pem\"");
+    site.start_server().unwrap();
+    let log = site.server_log();
+    assert!(log.contains("the push certificate ends soon"), "{log}");
+    let status = || site.lanyard_json(&["apns", "status"]).unwrap()[0].take();
+    assert_eq!(status()["certificate_sha256"], *ending);
+    let _device = enrolled(&site);
+
+    let renewed = write_certificate(&site, &topic, SystemTime::now());
+    let said = site.lanyard(&["apns", "reload"]).unwrap();
+    assert!(said.contains(&topic), "{said}");
+    let now = status();
+    assert_eq!(now["certificate_sha256"], *renewed);
+    assert_eq!(
+        (&now["topic"], &now["trouble"]),
+        (&topic.as_str().into(), &Value::Null)
+    );
+    acknowledged(&site, &site.send(UDID, "DeviceInformation", &[]).unwrap());
+
+    // Another topic would lose the device, and what is no certificate is none.
+    write_certificate(&site, "com.apple.mgmt.External.other", SystemTime::now());
+    let error = site.lanyard(&["apns", "reload"]).unwrap_err();
+    for part in [
+        "stay as they were",
+        &topic,
+        "not one of them could be woken again",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    site.secret_file("renewed.pem", "nonsense").unwrap();
+    let error = site.lanyard(&["apns", "reload"]).unwrap_err();
+    assert!(error.contains("renewed.pem"), "{error}");
+    assert_eq!(status()["certificate_sha256"], *renewed);
+    acknowledged(&site, &site.send(UDID, "SecurityInfo", &[]).unwrap());
+    let shown = site.lanyard(&["apns", "status"]).unwrap();
+    assert!(
+        shown.contains(&topic) && shown.contains("trouble        none"),
+        "{shown}"
+    );
 }

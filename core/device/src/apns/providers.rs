@@ -24,11 +24,20 @@ const STREAMS: u32 = 1000;
 /// More than a payload may have, so that one that is too long is seen to be.
 const LONGEST_BODY: usize = 5000;
 
-/// Serves one connection until its end; a change of `goaway` makes it finish what it has and close.
+/// How a connection ends before the provider closes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It finishes what it has.
+    GoAway,
+    /// It does not.
+    Broken,
+}
+
+/// Serves one connection until its end, or until a change of `endings` says how it is to end.
 pub(super) async fn serve(
     stream: TlsStream<TcpStream>,
     service: Arc<Service>,
-    mut goaway: watch::Receiver<()>,
+    mut endings: watch::Receiver<Ending>,
 ) {
     let topic: Option<Arc<str>> = stream
         .get_ref()
@@ -48,7 +57,10 @@ pub(super) async fn serve(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        Ok(()) = goaway.changed() => {
+        Ok(()) = endings.changed() => {
+            if *endings.borrow_and_update() == Ending::Broken {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

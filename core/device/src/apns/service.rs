@@ -1,6 +1,6 @@
 //! What both listeners share: the exchange, the files behind it and the clock.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,28 @@ pub(super) struct Service {
     /// One lock for both, so that the file has the changes in their order.
     state: Mutex<(Exchange, Tokens)>,
     record: Record,
-    forced: Mutex<VecDeque<Refusal>>,
+    forced: Mutex<Forced>,
+}
+
+/// Answers that were laid down beforehand.
+#[derive(Default)]
+struct Forced {
+    /// For whatever comes next.
+    next: VecDeque<Refusal>,
+    /// For the next pushes to a token.
+    of_token: HashMap<String, VecDeque<Refusal>>,
+    /// For whatever comes, until it is taken back.
+    always: Option<Refusal>,
+}
+
+impl Forced {
+    fn take(&mut self, token: &str) -> Option<Refusal> {
+        let of_token = self.of_token.get_mut(token);
+        of_token
+            .and_then(VecDeque::pop_front)
+            .or_else(|| self.next.pop_front())
+            .or(self.always)
+    }
 }
 
 impl Service {
@@ -32,7 +53,18 @@ impl Service {
 
     /// The next push is answered so, whatever it is.
     pub(super) fn force(&self, refusal: Refusal) {
-        lock(&self.forced).push_back(refusal);
+        lock(&self.forced).next.push_back(refusal);
+    }
+
+    /// The next push to this token, in hexadecimal, is answered so.
+    pub(super) fn force_for(&self, token: String, refusal: Refusal) {
+        let mut forced = lock(&self.forced);
+        forced.of_token.entry(token).or_default().push_back(refusal);
+    }
+
+    /// Every push is answered so, or again as it deserves.
+    pub(super) fn force_always(&self, refusal: Option<Refusal>) {
+        lock(&self.forced).always = refusal;
     }
 
     /// One push, after or with the outcome of its check.
@@ -45,7 +77,7 @@ impl Service {
     ) -> Result<(), Refusal> {
         let now = SystemTime::now();
         let token = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let forced = lock(&self.forced).pop_front();
+        let forced = lock(&self.forced).take(&token);
         let (outcome, udid) = {
             let (exchange, _) = &mut *lock(&self.state);
             let outcome = match forced {

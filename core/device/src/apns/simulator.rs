@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::authority::{PKCS12_PASSWORD, PushAuthority};
 use super::check::Refusal;
+use super::providers::Ending;
 use super::service::Service;
 use super::start_error::StartError;
 use super::{devices, listener, providers, tls};
@@ -55,7 +56,7 @@ pub struct Simulator {
     announcement: Announcement,
     authority: PushAuthority,
     service: Arc<Service>,
-    goaway: watch::Sender<()>,
+    endings: watch::Sender<Ending>,
     listeners: JoinSet<()>,
 }
 
@@ -87,7 +88,7 @@ impl Simulator {
         let mut simulator = Simulator {
             announcement,
             service,
-            goaway: watch::Sender::new(()),
+            endings: watch::Sender::new(Ending::Broken),
             listeners: JoinSet::new(),
             authority,
         };
@@ -110,11 +111,11 @@ impl Simulator {
         device_listener: TcpListener,
         device_tls: Arc<rustls::ServerConfig>,
     ) {
-        let (service, goaway) = (Arc::clone(&self.service), self.goaway.clone());
+        let (service, endings) = (Arc::clone(&self.service), self.endings.clone());
         self.listeners.spawn(listener::accept(
             provider_listener,
             provider_tls,
-            move |stream| providers::serve(stream, Arc::clone(&service), goaway.subscribe()),
+            move |stream| providers::serve(stream, Arc::clone(&service), endings.subscribe()),
         ));
         let service = Arc::clone(&self.service);
         self.listeners.spawn(listener::accept(
@@ -139,9 +140,24 @@ impl Simulator {
         self.service.force(refusal);
     }
 
+    /// Answers the next push to this token, in hexadecimal, so. Several calls queue up, and go before those of all tokens.
+    pub fn refuse_token(&self, token: &str, refusal: Refusal) {
+        self.service.force_for(token.to_owned(), refusal);
+    }
+
+    /// Answers every push so; with `None`, again as it deserves.
+    pub fn refuse_all(&self, refusal: Option<Refusal>) {
+        self.service.force_always(refusal);
+    }
+
     /// Closes every provider's connection with GOAWAY after the requests that are under way on it.
     pub fn close_provider_connections(&self) {
-        self.goaway.send_replace(());
+        self.endings.send_replace(Ending::GoAway);
+    }
+
+    /// Breaks every provider's connection in the middle of whatever is under way on it.
+    pub fn break_provider_connections(&self) {
+        self.endings.send_replace(Ending::Broken);
     }
 
     /// Stops it: no listener, no connection and no task of it is left when this returns.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use lanyard_pki::seal::SealingKey;
+use lanyard_pki::seal::{KeyRing, SealingKey};
 use lanyard_scep::{
     ChallengeError, ChallengeKey, Claims, FailInfo, RefusalReason,
     client::{Answer, Enrollment},
@@ -19,7 +19,7 @@ fn refused(lab: &Lab) -> Vec<(Option<String>, ChallengeError)> {
     };
     let good = lab.challenge();
     let (claims_part, tag) = good.rsplit_once('.').unwrap();
-    let stranger = ChallengeKey::new(SealingKey::generate().derive("challenges"));
+    let stranger = ChallengeKey::new(KeyRing::from(SealingKey::generate()).derive("challenges"));
     let minted = |key: &ChallengeKey, endpoint, claims| key.mint(endpoint, claims).to_string();
     vec![
         (None, ChallengeError::Missing),

@@ -7,7 +7,7 @@ use std::{
 
 use lanyard_pki::{
     Authority, Certificate, ExtendedKeyUsage, KeyUsage, Name, NameAttribute, PrivateKey, Template,
-    seal::SealingKey,
+    seal::{KeyRing, SealingKey},
 };
 use lanyard_scep::{
     Authenticated, CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo,
@@ -161,7 +161,9 @@ impl Lab {
                 .unwrap(),
             authority,
             root,
-            challenges: ChallengeKey::new(SealingKey::generate().derive("challenges")),
+            challenges: ChallengeKey::new(
+                KeyRing::from(SealingKey::generate()).derive("challenges"),
+            ),
         }
     }
 

@@ -91,15 +91,55 @@ pub(super) enum Task {
         #[command(subcommand)]
         action: ApprovalsAction,
     },
+    /// Push certificates, and whether APNs takes them
+    Apns {
+        #[command(subcommand)]
+        action: ApnsAction,
+    },
     /// Plugins, on their author's desk: needs no server
     Plugin {
         #[command(subcommand)]
         action: PluginAction,
     },
+    /// The keys with which secrets are sealed at rest
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Copy the running server into one file: database, configuration, keys
+    ///
+    /// Whoever has the file is the server: it holds the sealing keys. `lanyard backup - | age -r … > FILE` encrypts it on the way.
+    Backup {
+        /// A file that is not there yet, or - for standard output
+        file: PathBuf,
+        /// Leave the database out: PostgreSQL has pg_dump, which is to be run before
+        #[arg(long)]
+        without_database: bool,
+    },
+    /// Make a data directory out of a backup; everything in it is looked at first
+    Restore {
+        /// The backup, or - for standard input
+        file: PathBuf,
+    },
     /// Wake a device
     Push {
         /// Its UDID
         device: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum KeysAction {
+    /// List keys, the oldest first, with what each seals
+    List,
+    /// Make a key that the next rotation uses: where several nodes share a database, they need it first
+    Add,
+    /// Seal with the newest key from now on; without a spare one, it is made
+    Rotate,
+    /// Remove a key that nothing is sealed with any more
+    Retire {
+        /// Its id
+        id: String,
     },
 }
 
@@ -190,6 +230,14 @@ pub(super) enum DeviceAction {
         /// Its UDID
         device: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(super) enum ApnsAction {
+    /// Show each topic: its push certificate, until when that is valid, and why no device is woken, if none is
+    Status,
+    /// Read the files of the push certificates again; they are also looked at once a minute
+    Reload,
 }
 
 #[derive(Subcommand)]

@@ -2,11 +2,16 @@
 
 use std::{
     error::Error,
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, body::Bytes, header};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    header,
+};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -73,6 +78,34 @@ impl Client {
         }
     }
 
+    /// Writes an answer as it comes, to its end.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        out: &mut impl Write,
+    ) -> Result<(), Box<dyn Error>> {
+        let response = self.answer("GET", path, "", Vec::new()).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let body = body.collect().await?.to_bytes();
+            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let said = answer["error"].as_str();
+            return Err(said
+                .map_or_else(|| format!("the server answered {status}"), str::to_owned)
+                .into());
+        }
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                format!("the server stopped sending ({error}); its log says why")
+            })?;
+            if let Some(part) = frame.data_ref() {
+                out.write_all(part)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn request(
         &self,
         method: &str,
@@ -80,23 +113,7 @@ impl Client {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Value, Box<dyn Error>> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
-            format!(
-                "{}: {error}; is the server running? `lanyard serve --data {}` starts it",
-                self.socket.display(),
-                self.data.display()
-            )
-        })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "lanyard")
-            .header(header::CONTENT_TYPE, content_type)
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
+        let response = self.answer(method, path, content_type, body).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         let answer: Value = if body.is_empty() {
@@ -115,5 +132,31 @@ impl Client {
             )
             .into()),
         }
+    }
+
+    async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Box<dyn Error>> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
+            format!(
+                "{}: {error}; is the server running? `lanyard serve --data {}` starts it",
+                self.socket.display(),
+                self.data.display()
+            )
+        })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "lanyard")
+            .header(header::CONTENT_TYPE, content_type)
+            .body(Full::new(Bytes::from(body)))?;
+        Ok(sender.send_request(request).await?)
     }
 }

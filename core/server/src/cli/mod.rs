@@ -1,10 +1,13 @@
-//! The command line. `init` and `serve` work on the data directory, `plugin` on files; everything else asks the running server.
+//! The command line. `init`, `serve` and `restore` work on the data directory, `plugin` on files; everything else asks the running server.
 
+mod apns;
 mod approvals;
 mod arguments;
+mod backup;
 mod client;
 mod command;
 mod decisions;
+mod keys;
 mod plugin;
 mod policy;
 mod show;
@@ -90,8 +93,15 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         Task::Command { action } => command(&client()?, action, json).await,
         Task::Decisions { action } => decisions::run(client, action, json).await,
         Task::Plugin { action } => plugin::run(client, action, json).await,
+        Task::Apns { action } => apns::run(&client()?, action, json).await,
         Task::Approvals { action } => approvals::run(&client()?, action, json).await,
         Task::Policy { action } => policy::run(&client()?, action, json).await,
+        Task::Keys { action } => keys::run(&client()?, action, json).await,
+        Task::Backup {
+            file,
+            without_database,
+        } => backup::make(&client()?, &file, !without_database).await,
+        Task::Restore { file } => backup::restore(&file, &data).await,
         Task::Push { device } => {
             client()?
                 .send("POST", &path(&["devices", &device, "push"]), Vec::new())

@@ -1,6 +1,8 @@
 //! Answers of the server, for people to read.
 
 mod decisions;
+mod keys;
+mod push;
 mod why;
 
 use std::time::{Duration, SystemTime};
@@ -9,6 +11,8 @@ use lanyard_commands::Facts;
 use serde_json::Value;
 
 pub(super) use decisions::{decision, decisions};
+pub(super) use keys::keys;
+pub(super) use push::{push_topics, reloaded};
 
 pub(super) fn users(users: &[Value]) -> String {
     table(&["NAME", "SHOWN AS", "STATE"], users, |user| {
@@ -76,6 +80,7 @@ pub(super) fn device(device: &Value) -> String {
             ago(&device["last_push_at"]),
             text(&device["last_push_result"])
         ),
+        format!("  push tokens    {}", push::tokens(device)),
         format!(
             "  unlock token   {}",
             if device["has_unlock_token"] == true {

@@ -19,11 +19,11 @@ use toml::Table;
 pub use database_url::DatabaseUrl;
 pub use observability::{LogFormat, Observability};
 use overrides::{PREFIX, override_with};
-pub(crate) use sections::socket_address;
 pub use sections::{
     Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Ldap, Limits,
-    Plugins, Push, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
+    Plugins, Push, PushFile, Scep, ScepCompatibility, ScepMode, Server, Signing, Tls,
 };
+pub(crate) use sections::{default_pace, socket_address};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "lanyard.toml";
@@ -181,6 +181,64 @@ impl Configuration {
             }
             _ => self.database.url.clone(),
         }
+    }
+
+    /// Every file that is read, by what the configuration says of it; those of another `scep.mode` are not.
+    pub(crate) fn files_mut(&mut self) -> Vec<&mut PathBuf> {
+        let Self {
+            server,
+            tls,
+            signing,
+            scep,
+            enrollment,
+            push,
+            ldap,
+            credentials,
+            ..
+        } = self;
+        let mut files = vec![
+            &mut server.sealing_key,
+            &mut tls.certificate,
+            &mut tls.key,
+            &mut signing.certificate,
+            &mut signing.key,
+            &mut scep.authority,
+            &mut scep.authority_key,
+        ];
+        if scep.mode != ScepMode::CaOnly {
+            files.extend([&mut scep.ra, &mut scep.ra_key]);
+        }
+        if scep.mode == ScepMode::SplitRa {
+            files.extend([&mut scep.encryption_ra, &mut scep.encryption_ra_key]);
+        }
+        files.extend(&mut tls.anchor);
+        files.extend(&mut enrollment.apple_ca);
+        files.extend(&mut enrollment.factory_roots);
+        if let Some(push) = push {
+            files.push(&mut push.certificate);
+            files.extend(
+                [&mut push.password_file, &mut push.roots]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        for directory in ldap.values_mut() {
+            files.extend(
+                [&mut directory.ca, &mut directory.bind_password_file]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        files.extend((credentials.values_mut()).map(|credential| &mut credential.secret_file));
+        files
+    }
+
+    /// The file of a database of SQLite, as seen from the data directory.
+    pub(crate) fn database_file(&self) -> Option<PathBuf> {
+        let url = self.database.url.expose().strip_prefix("sqlite:")?;
+        let path = url.strip_prefix("//").unwrap_or(url);
+        let path = path.split('?').next().unwrap_or_default();
+        (!path.starts_with(':')).then(|| PathBuf::from(path))
     }
 }
 

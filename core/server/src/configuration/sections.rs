@@ -186,12 +186,28 @@ pub struct Push {
     pub certificate: PathBuf,
     /// A file with the password of a PKCS#12 certificate.
     pub password_file: Option<PathBuf>,
+    /// Push certificates for devices that enrolled with another topic.
+    #[serde(default)]
+    pub further: Vec<PushFile>,
+    /// Devices that one node wakes a second, at most.
+    #[serde(default = "default_pace")]
+    pub per_second: NonZeroU32,
     /// APNs' host, if it is not Apple's.
     pub host: Option<String>,
     /// APNs' port.
     pub port: Option<u16>,
     /// The roots that vouch for APNs, PEM, if they are not the public ones.
     pub roots: Option<PathBuf>,
+}
+
+/// `[[push.further]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushFile {
+    /// The push certificate with its key: PEM, or PKCS#12 (`.p12`, `.pfx`).
+    pub certificate: PathBuf,
+    /// A file with the password of a PKCS#12 certificate.
+    pub password_file: Option<PathBuf>,
 }
 
 /// `[ldap.NAME]`
@@ -283,6 +299,11 @@ fn default_socket() -> PathBuf {
 
 fn default_organization() -> String {
     "Lanyard".to_owned()
+}
+
+/// So many devices that are woken at once are about what one node serves without a queue.
+pub(crate) fn default_pace() -> NonZeroU32 {
+    const { NonZeroU32::new(1000).expect("not zero") }
 }
 
 fn default_ldap_timeout() -> NonZeroU32 {

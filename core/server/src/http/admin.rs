@@ -18,14 +18,21 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{failure::Failure, metrics::Metrics};
-use crate::policy::Policies;
+use crate::{backup::Backups, keys::Keys, policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
-pub(crate) fn router(engine: Engine, policies: Policies, metrics: Metrics) -> Router {
+pub(crate) fn router(
+    engine: Engine,
+    policies: Policies,
+    push_files: PushFiles,
+    keys: Keys,
+    backups: Backups,
+    metrics: Metrics,
+) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
         .route("/users/{name}", delete(remove_user))
@@ -49,6 +56,12 @@ pub(crate) fn router(engine: Engine, policies: Policies, metrics: Metrics) -> Ro
             "/api/v1/decisions",
             super::decisions::router(engine.clone(), policies.clone()),
         )
+        .nest(
+            "/api/v1/apns",
+            super::push::router(engine.clone(), push_files),
+        )
+        .nest("/api/v1/backup", super::backup::router(backups))
+        .nest("/api/v1/keys", super::keys::router(keys))
         .nest("/api/v1/policies", super::policy::router(engine, policies))
         .merge(metrics.router())
 }
@@ -292,6 +305,8 @@ fn device_json(device: &Enrollment) -> Value {
         "certificate_sha256": device.certificate,
         "session": device.session_id.map(|id| id.to_string()),
         "has_push_tokens": device.has_push_tokens,
+        "push_tokens_at": device.token_updated_at.map(seconds),
+        "push_token_dead_at": device.token_dead_at.map(seconds),
         "has_unlock_token": device.has_unlock_token,
         "token_updates": device.token_updates,
         "created_at": seconds(device.created_at),

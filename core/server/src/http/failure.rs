@@ -9,7 +9,7 @@ use lanyard_engine::{ApprovalRefused, CommandRefused, ErrorChain, UserRefused};
 use lanyard_store::StoreError;
 use serde_json::json;
 
-use crate::policy::PolicyRefused;
+use crate::{backup::BackupRefused, keys::KeysRefused, policy::PolicyRefused};
 
 /// What is asked for is not done: a status and `{"error": "…"}`.
 pub(super) struct Failure(StatusCode, String);
@@ -43,7 +43,9 @@ impl From<StoreError> for Failure {
 impl From<UserRefused> for Failure {
     fn from(error: UserRefused) -> Self {
         let status = match error {
-            UserRefused::NameTaken | UserRefused::HasDevices => StatusCode::CONFLICT,
+            UserRefused::NameTaken | UserRefused::HasDevices | UserRefused::IsEnrolling => {
+                StatusCode::CONFLICT
+            }
             UserRefused::Unknown => StatusCode::NOT_FOUND,
             UserRefused::Name | UserRefused::Password(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UserRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -96,6 +98,33 @@ impl From<PolicyRefused> for Failure {
             PolicyRefused::Damaged(_) | PolicyRefused::Store(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<KeysRefused> for Failure {
+    fn from(error: KeysRefused) -> Self {
+        let status = match error {
+            KeysRefused::Unknown(_) => StatusCode::NOT_FOUND,
+            KeysRefused::NoSpare(_)
+            | KeysRefused::Lost(..)
+            | KeysRefused::Current(_)
+            | KeysRefused::TooSoon(..)
+            | KeysRefused::Waited(_)
+            | KeysRefused::Used(..) => StatusCode::CONFLICT,
+            KeysRefused::File(_) | KeysRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, &error)
+    }
+}
+
+impl From<BackupRefused> for Failure {
+    fn from(error: BackupRefused) -> Self {
+        let status = match error {
+            BackupRefused::Keys(error) => return error.into(),
+            BackupRefused::Postgres | BackupRefused::InMemory => StatusCode::CONFLICT,
+            BackupRefused::File(_) | BackupRefused::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, &error)
     }

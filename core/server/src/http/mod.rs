@@ -2,15 +2,18 @@
 
 mod admin;
 mod approvals;
+mod backup;
 mod decisions;
 mod enrollment;
 mod failure;
+mod keys;
 mod limits;
 mod log_budget;
 mod mdm;
 mod metrics;
 pub mod paths;
 mod policy;
+mod push;
 mod scep;
 mod sign_in;
 
@@ -25,7 +28,7 @@ use axum::{
     routing::{get, post, put},
 };
 use lanyard_engine::{Engine, Refusal, RefusalKind};
-use lanyard_pki::seal::MacKey;
+use lanyard_pki::seal::MacRing;
 
 pub(crate) use admin::router as admin_router;
 pub(crate) use limits::FIELDS;
@@ -44,7 +47,7 @@ pub struct Shared {
     /// Shown on the enrollment page.
     pub organization: Arc<str>,
     /// Proves that a sign-in form is ours.
-    pub forms: MacKey,
+    pub forms: MacRing,
     /// The root of our TLS certificate in DER, if devices have to be made to trust it.
     pub anchor: Option<Arc<[u8]>>,
 }

@@ -6,7 +6,7 @@ use lanyard_commands::Facts;
 use lanyard_engine::{LocalUsers, Schedule};
 use lanyard_policy::{Ceiling, FailureSide, HookPoint};
 
-use super::{Document, PolicyRefused, enforce::refused};
+use super::{Document, PolicyRefused};
 
 /// Names, grants for commands, and failure sides.
 ///
@@ -24,18 +24,20 @@ fn check_names(document: &Document) -> Result<(), PolicyRefused> {
     let mut names = BTreeSet::from([(HookPoint::Directory, LocalUsers::NAME)]);
     for binding in &document.bindings {
         let name = binding.name.as_str();
+        // It is part of paths, where `..` is none.
         let is_name = (1..=64).contains(&name.len())
+            && name.as_bytes()[0].is_ascii_alphanumeric()
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
         if !is_name {
-            let problem = "a name has 1 to 64 letters, digits, dots and hyphens";
-            return Err(refused(binding, problem));
+            let problem = "a name begins with a letter or digit, and has 1 to 64 letters, digits, dots and hyphens";
+            return Err(PolicyRefused::binding(binding, problem));
         }
         if !names.insert((binding.hook, name)) {
             let problem =
                 "another binding of this hook has the name (local-users is the native directory)";
-            return Err(refused(binding, problem));
+            return Err(PolicyRefused::binding(binding, problem));
         }
     }
     Ok(())
@@ -48,7 +50,7 @@ fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
         let issues = matches!(binding.hook, HookPoint::CommandSelection | HookPoint::Event);
         if !issues && *granted != Ceiling::default() {
             let problem = "only command-selection and event issue commands";
-            return Err(refused(binding, problem));
+            return Err(PolicyRefused::binding(binding, problem));
         }
         for (names, as_destructive) in [(&granted.allow, false), (&granted.destructive, true)] {
             for name in names {
@@ -62,7 +64,7 @@ fn check_commands(document: &Document) -> Result<(), PolicyRefused> {
                     }
                     Some(_) => continue,
                 };
-                return Err(refused(binding, &problem));
+                return Err(PolicyRefused::binding(binding, &problem));
             }
         }
     }
@@ -76,7 +78,7 @@ fn check_failure_sides(document: &Document) -> Result<(), PolicyRefused> {
     match bindings.find(|binding| {
         binding.on_failure == FailureSide::Pass && !has_sides.contains(&binding.hook)
     }) {
-        Some(binding) => Err(refused(
+        Some(binding) => Err(PolicyRefused::binding(
             binding,
             "only enrollment-approval and command-selection can pass over a binding that fails",
         )),
@@ -92,10 +94,13 @@ pub(super) fn schedules(document: &Document) -> Result<Vec<(String, Schedule)>, 
             continue;
         };
         if binding.hook != HookPoint::Event {
-            return Err(refused(binding, "only event hears of a schedule"));
+            return Err(PolicyRefused::binding(
+                binding,
+                "only event hears of a schedule",
+            ));
         }
-        let schedule =
-            Schedule::parse(written).map_err(|error| refused(binding, &error.to_string()))?;
+        let schedule = Schedule::parse(written)
+            .map_err(|error| PolicyRefused::binding(binding, &error.to_string()))?;
         schedules.push((binding.name.clone(), schedule));
     }
     Ok(schedules)

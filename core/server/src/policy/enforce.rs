@@ -6,58 +6,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
 use lanyard_pki::Digest;
 use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError, StoredPlugin};
-use lanyard_wasm::{Calls, LoadError, Plugin, Room, Rooms};
+use lanyard_wasm::{Calls, Plugin, Room, Rooms};
 use tokio::sync::Mutex;
 
-use crate::signature::{SignatureRefused, TrustedKeys};
+use crate::signature::TrustedKeys;
 
 use super::{
-    BindingDocument, Document, Recorded, bound::Bound, consistency, recorded::ReplayError,
+    BindingDocument, Document, PolicyRefused, Recorded, bound::Bound, consistency,
+    recorded::ReplayError,
 };
-
-/// A policy is not applied; the one before stays in force.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PolicyRefused {
-    /// A binding that cannot be meant.
-    #[error("{binding}: {problem}")]
-    Binding {
-        /// Which.
-        binding: String,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
-    /// A plugin that cannot be bound so.
-    #[error("{binding}: {plugin} cannot be bound")]
-    Plugin {
-        /// Which binding.
-        binding: String,
-        /// Its file.
-        plugin: String,
-        /// Why.
-        #[source]
-        error: LoadError,
-    },
-    /// A plugin that nobody vouches for.
-    #[error("{binding}: no key of `plugins.trusted_keys` in lanyard.toml vouches for {plugin}")]
-    Untrusted {
-        /// Which binding.
-        binding: String,
-        /// Its file.
-        plugin: String,
-        /// Why.
-        #[source]
-        error: SignatureRefused,
-    },
-    /// There is no such revision.
-    #[error("there is no revision {0}")]
-    Unknown(i64),
-    /// A stored document cannot be read.
-    #[error("the stored policy is damaged")]
-    Damaged(#[from] serde_json::Error),
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
-}
 
 /// A policy that is in force now.
 #[derive(Debug)]
@@ -110,11 +67,32 @@ impl Policies {
     /// # Errors
     /// [`PolicyRefused`]
     pub(crate) async fn at_start(&self) -> Result<Hooks, PolicyRefused> {
-        let latest = self.0.store.latest_policy().await?;
-        let document = latest.as_ref().map(read).transpose()?;
+        self.latest(&mut *self.0.compiled.lock().await).await
+    }
+
+    /// Enforces the revision in force, which another node has applied.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`]; nothing is changed.
+    pub(super) async fn enforce_latest(&self, engine: &Engine) -> Result<(), PolicyRefused> {
         let mut compiled = self.0.compiled.lock().await;
-        let document = document.unwrap_or_default();
-        let mut hooks = self.bind(&document, &HashMap::new(), &mut compiled).await?;
+        let hooks = self.latest(&mut compiled).await?;
+        let revision = hooks.revision;
+        if revision != engine.policy_revision() {
+            engine.replace_hooks(hooks);
+            tracing::info!(revision, "policy of another node applied");
+        }
+        Ok(())
+    }
+
+    pub(super) async fn latest_number(&self) -> Result<Option<i64>, StoreError> {
+        self.0.store.latest_policy_number().await
+    }
+
+    async fn latest(&self, compiled: &mut Compiled) -> Result<Hooks, PolicyRefused> {
+        let latest = self.0.store.latest_policy().await?;
+        let document = latest.as_ref().map(read).transpose()?.unwrap_or_default();
+        let mut hooks = self.bind(&document, &HashMap::new(), compiled).await?;
         hooks.revision = latest.map(|revision| revision.number);
         Ok(hooks)
     }
@@ -134,7 +112,10 @@ impl Policies {
         let mut by_digest = HashMap::new();
         for binding in &mut document.bindings {
             let Some(plugin) = components.get(&binding.plugin) else {
-                return Err(refused(binding, "its component did not come along"));
+                return Err(PolicyRefused::binding(
+                    binding,
+                    "its component did not come along",
+                ));
             };
             let digest = hex::encode(Digest::sha256(&plugin.component));
             match &binding.sha256 {
@@ -143,7 +124,7 @@ impl Policies {
                         "{} has the SHA-256 {digest}, and not {written}",
                         binding.plugin
                     );
-                    return Err(refused(binding, &problem));
+                    return Err(PolicyRefused::binding(binding, &problem));
                 }
                 _ => binding.sha256 = Some(digest.clone()),
             }
@@ -151,7 +132,7 @@ impl Policies {
         }
         for binding in &document.bindings {
             if let Some(problem) = binding.unreachable(self.0.rooms.outside()) {
-                return Err(refused(binding, &problem));
+                return Err(PolicyRefused::binding(binding, &problem));
             }
         }
         let mut hooks = self.bind(&document, &by_digest, &mut compiled).await?;
@@ -288,10 +269,9 @@ impl Policies {
             let digest = binding.sha256.as_deref().unwrap_or_default();
             let stored = match components.get(digest) {
                 Some(brought) => Cow::Borrowed(*brought),
-                None => Cow::Owned(
-                    (self.0.store.find_plugin(digest).await?)
-                        .ok_or_else(|| refused(binding, "its component is not in the store"))?,
-                ),
+                None => Cow::Owned((self.0.store.find_plugin(digest).await?).ok_or_else(|| {
+                    PolicyRefused::binding(binding, "its component is not in the store")
+                })?),
             };
             self.require_trust(binding, &stored)?;
             let wanted = (binding.room, digest.to_owned());
@@ -300,14 +280,17 @@ impl Policies {
                 None => {
                     let component = stored.into_owned().component;
                     let loaded = self.0.rooms.load(binding.room, component).await;
-                    let plugin = loaded.map_err(|error| not_bound(binding, error))?;
+                    let plugin = loaded.map_err(|error| PolicyRefused::plugin(binding, error))?;
                     let (file, cached) = (binding.plugin.as_str(), plugin.was_cached());
                     tracing::info!(file, sha256 = digest, cached, "plugin loaded");
                     plugin
                 }
             };
             let hook = plugin.bind_at(binding.hook, binding.terms()).await;
-            bound.add(binding, hook.map_err(|error| not_bound(binding, error))?);
+            bound.add(
+                binding,
+                hook.map_err(|error| PolicyRefused::plugin(binding, error))?,
+            );
             needed.insert(wanted, plugin);
         }
         *compiled = needed;
@@ -325,19 +308,4 @@ impl Policies {
 
 fn read(revision: &PolicyRevision) -> Result<Document, PolicyRefused> {
     Ok(serde_json::from_value(revision.document.clone())?)
-}
-
-pub(super) fn refused(binding: &BindingDocument, problem: &str) -> PolicyRefused {
-    PolicyRefused::Binding {
-        binding: binding.title(),
-        problem: problem.to_owned(),
-    }
-}
-
-fn not_bound(binding: &BindingDocument, error: LoadError) -> PolicyRefused {
-    PolicyRefused::Plugin {
-        binding: binding.title(),
-        plugin: binding.plugin.clone(),
-        error,
-    }
 }

@@ -86,8 +86,12 @@ impl Store {
         Ok(AnswerOutcome::Answered(Box::new(row.try_into()?)))
     }
 
-    /// Uses up what the use case was to use; whether all of it was there to be used.
-    pub(crate) async fn use_approvals(&self, tx: &DatabaseTransaction) -> Result<bool, StoreError> {
+    /// Uses up what the use case was to use; whether all of it still says what the use case relies on.
+    pub(crate) async fn use_approvals(
+        &self,
+        tx: &DatabaseTransaction,
+        relied_on: ApprovalState,
+    ) -> Result<bool, StoreError> {
         let Some((approvals, now)) = &self.uses else {
             return Ok(true);
         };
@@ -95,10 +99,7 @@ impl Store {
         let used = Entity::update_many()
             .col_expr(Column::UsedAt, Expr::value(to_millis(*now)))
             .filter(Column::Id.is_in(ids))
-            .filter(Column::State.is_in([
-                ApprovalState::Approved.as_str(),
-                ApprovalState::Denied.as_str(),
-            ]))
+            .filter(Column::State.eq(relied_on.as_str()))
             .filter(Column::UsedAt.is_null())
             .filter(Column::ExpiresAt.gt(to_millis(*now)))
             .exec(tx)

@@ -11,9 +11,9 @@ use super::{
     APPROVAL_STANDS, Approval, ApprovalState, ApprovalSubject, NewApproval, expire, of_transaction,
     standing,
 };
-use crate::connect::take_turn;
 use crate::entity::approval::{Column, Entity, Model};
 use crate::instant::to_millis;
+use crate::turn::take_turn;
 use crate::{Store, StoreError, TransactionKey};
 
 /// The most that wait at once: more than anybody reads.

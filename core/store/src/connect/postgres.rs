@@ -1,11 +1,8 @@
-//! PostgreSQL: one pool, and transactions that wait for each other by row or by [turn](take_turn).
+//! PostgreSQL: one pool, whose transactions run side by side.
 
 use std::time::Duration;
 
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    Statement,
-};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
 use super::PATIENCE;
 use crate::StoreError;
@@ -51,25 +48,4 @@ pub(super) async fn pool(url: &str, writes: bool) -> Result<DatabaseConnection, 
         ])
     });
     Ok(Database::connect(options).await?)
-}
-
-/// Waits until no other transaction that named the same `subject` is open; later ones wait for this one's end. It stands in for
-/// the lock of a row that is not there yet, or of several that are counted. Transactions of SQLite come one after another anyhow.
-pub(crate) async fn take_turn(
-    tx: &DatabaseTransaction,
-    subject: &str,
-    key: &[&str],
-) -> Result<(), StoreError> {
-    if tx.get_database_backend() != DbBackend::Postgres {
-        return Ok(());
-    }
-    let subject = format!("{subject}/{}", key.join("/"));
-    tx.execute_raw(Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        // Two subjects with one hash merely wait for each other.
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
-        [subject.into()],
-    ))
-    .await?;
-    Ok(())
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+    SqliteTransactionMode, Statement, TransactionOptions,
 };
 
 use super::PATIENCE;
@@ -39,6 +40,18 @@ pub(super) async fn reader(url: &str) -> Result<DatabaseConnection, StoreError> 
             .pragma("query_only", "ON")
     });
     Ok(Database::connect(options).await?)
+}
+
+/// Writes the database as it is at one moment into a new file, beside those who use it: by a connection of its own, so that nobody waits.
+pub(super) async fn copy(url: &str, into: &str) -> Result<(), StoreError> {
+    let mut options = pool_options(url, 1);
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(PATIENCE));
+    let database = Database::connect(options).await?;
+    let copy = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", [into.into()]);
+    let copied = database.execute_raw(copy).await;
+    database.close().await?;
+    copied?;
+    Ok(())
 }
 
 /// Each connection to such a database has one of its own.

@@ -40,6 +40,8 @@ pub(crate) struct Model {
     pub(crate) checked_out_at: Option<i64>,
     pub(crate) last_push_at: Option<i64>,
     pub(crate) last_push_result: Option<String>,
+    pub(crate) token_updated_at: Option<i64>,
+    pub(crate) token_dead_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

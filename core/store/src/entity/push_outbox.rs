@@ -1,5 +1,8 @@
 //! Which enrollments are to be woken, and when. A row stays after its push with `due_at` empty, so that `generation`
 //! never starts again and a slow push cannot be taken for a later one.
+//!
+//! `not_before` holds back requests that come too soon after a push, or after APNs asked for patience. `reminders` counts the pushes that
+//! were accepted and not followed by an answer to what waits.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) attempts: i32,
     pub(crate) generation: i64,
     pub(crate) last_error: Option<String>,
+    pub(crate) not_before: Option<i64>,
+    pub(crate) reminders: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

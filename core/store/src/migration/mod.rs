@@ -9,12 +9,13 @@ mod m0006_person_standing;
 mod m0007_command_decision;
 mod m0008_approval_facts;
 mod m0009_lease;
+mod m0010_push;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
 
 use crate::StoreError;
-use crate::connect::take_turn;
+use crate::turn::take_turn;
 
 struct Migrator;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_command_decision::Migration),
             Box::new(m0008_approval_facts::Migration),
             Box::new(m0009_lease::Migration),
+            Box::new(m0010_push::Migration),
         ]
     }
 }

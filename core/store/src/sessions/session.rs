@@ -29,6 +29,14 @@ word_enum! {
     }
 }
 
+impl SessionState {
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Refused)
+    }
+}
+
 /// What a session starts with.
 #[derive(Debug, Clone)]
 pub struct NewSession {

@@ -226,18 +226,18 @@ async fn whoever_has_all_their_places_may_replace_and_not_add() {
             .await
             .unwrap();
     }
-    let other = [asks_about("b", "look", "that")];
-    let replaced = store.ask_approvals(&of_device(3), &other, at(1)).await;
+    let other = || [asks_about("b", "look", "that")];
+    let replaced = store.ask_approvals(&of_device(3), &other(), at(1)).await;
     assert_eq!(replaced.unwrap(), AskOutcome::Waiting);
-    let added = store.ask_approvals(&of_device(16), &other, at(1)).await;
+    let added = store.ask_approvals(&of_device(16), &other(), at(1)).await;
     let too_many = AskOutcome::TooMany(TooManyPending::OfPerson);
     assert_eq!(added.unwrap(), too_many);
     // What was answered had no place any more, and its successor finds none.
     let answered = standing(&store, &of_device(4), 1).await;
     answer(&store, answered[0].asked.id, YES, 2).await;
-    let filled = store.ask_approvals(&of_device(16), &other, at(2)).await;
+    let filled = store.ask_approvals(&of_device(16), &other(), at(2)).await;
     assert_eq!(filled.unwrap(), AskOutcome::Waiting);
-    let refused = store.ask_approvals(&of_device(4), &other, at(3)).await;
+    let refused = store.ask_approvals(&of_device(4), &other(), at(3)).await;
     assert_eq!(refused.unwrap(), too_many);
     let untouched = standing(&store, &of_device(4), 3).await;
     assert_eq!(untouched[0].state, ApprovalState::Approved);
@@ -386,6 +386,10 @@ async fn a_poll_finds_what_waits_and_what_came_of_it() {
     assert_eq!(too_soon, IssueOutcome::ApprovalGone);
     let nothing = store.find_certificate(&certificate(1).fingerprint).await;
     assert_eq!(nothing.unwrap(), None);
+    // The answer may change between its being read and its being used.
+    answer(&store, asked.asked.id, NO, 4).await;
+    let denied = using.issue(&issuance(1), at(4)).await.unwrap();
+    assert_eq!(denied, IssueOutcome::ApprovalGone);
     answer(&store, asked.asked.id, YES, 4).await;
     let issued = using.issue(&issuance(1), at(5)).await.unwrap();
     assert_eq!(issued, IssueOutcome::Issued);

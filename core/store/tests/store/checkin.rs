@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::database::{
     UDID, at, authenticate, authenticate_row, certificate, command, enqueue, enroll, issuance,
-    new_database, new_session, next, tokens,
+    new_database, new_session, next, sent, tokens,
 };
 
 fn tokens_under(certificate: &str) -> TokenUpdate<'_> {
@@ -147,7 +147,7 @@ async fn a_fresh_enrollment_clears_queues_and_tokens() {
     enqueue(&store, UDID, "erase").await;
     enqueue(&store, UDID, "lock").await;
     enqueue(&store, &user_channel, "user-command").await;
-    store.mark_sent(UDID, "erase", at(4)).await.unwrap();
+    store.note_sent(&[sent("erase", 4)]).await.unwrap();
 
     let outcome = authenticate(&store, UDID, 2, Occasion::FreshEnrollment).await;
     assert_eq!(outcome, AuthenticateOutcome::Restarted { cleared: 3 });
@@ -294,7 +294,7 @@ async fn lists_go_on_after_an_id_and_last_seen_moves_forward() {
     let rest = store.list_enrollments(Some("B"), 2).await.unwrap();
     assert_eq!(ids(rest), ["C"]);
     let topics = store.topics_in_use().await.unwrap();
-    assert_eq!(topics, ["com.apple.mgmt.External.1"]);
+    assert_eq!(topics, [("com.apple.mgmt.External.1".to_owned(), 3)]);
 
     for seen in [50, 40] {
         let seen = [("A".to_owned(), at(seen)), ("nobody".to_owned(), at(1))];

@@ -1,12 +1,14 @@
 //! A database of its own for each test, and the rows that tests start from.
 
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
     AuthenticateOutcome, AuthenticateRow, Certificate, CertificatePurpose, Challenge,
-    EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand, NewIssuance, NewSession, Occasion,
-    Store, TokenUpdate, TokenUpdateOutcome, TransactionKey,
+    CommandAnswer, CommandStatus, EnqueueOutcome, EnrollmentFacts, IssueOutcome, NewCommand,
+    NewIssuance, NewSession, Occasion, SentNote, Store, TokenUpdate, TokenUpdateOutcome,
+    TransactionKey,
 };
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
@@ -26,6 +28,23 @@ pub(crate) struct TestDatabase {
     /// Where the file of an SQLite database is.
     pub(crate) directory: TempDir,
     pub(crate) sealing: SealingKey,
+    /// Dropped with this, if it is on PostgreSQL.
+    _on_postgres: Option<OnPostgres>,
+}
+
+/// A database on the server for tests, which goes with this: a few megabytes for each test would add up.
+struct OnPostgres {
+    server: String,
+    name: String,
+}
+
+impl Drop for OnPostgres {
+    fn drop(&mut self) {
+        let mut drop = Command::new("dropdb");
+        drop.args(["--force", "--if-exists", "--maintenance-db"]);
+        // A server that ended meanwhile has nothing to remove.
+        let _ = drop.args([&self.server, &self.name]).output();
+    }
 }
 
 impl std::ops::Deref for TestDatabase {
@@ -43,21 +62,24 @@ pub(crate) fn sqlite_url(directory: &TempDir) -> String {
 /// On the PostgreSQL server that `LANYARD_TEST_POSTGRES` names, otherwise a file.
 pub(crate) async fn new_database() -> TestDatabase {
     let directory = tempfile::tempdir().unwrap();
-    let url = match std::env::var("LANYARD_TEST_POSTGRES") {
-        Ok(server) => new_postgres_database(&server).await,
-        Err(_) => sqlite_url(&directory),
+    let Ok(server) = std::env::var("LANYARD_TEST_POSTGRES") else {
+        let url = sqlite_url(&directory);
+        return open(directory, url, None).await;
     };
-    open(directory, url).await
+    let database = new_postgres_database(server).await;
+    let (address, _) = database.server.rsplit_once('/').unwrap();
+    let url = format!("{address}/{}", database.name);
+    open(directory, url, Some(database)).await
 }
 
 /// For what is true of files only.
 pub(crate) async fn new_sqlite_database() -> TestDatabase {
     let directory = tempfile::tempdir().unwrap();
     let url = sqlite_url(&directory);
-    open(directory, url).await
+    open(directory, url, None).await
 }
 
-async fn open(directory: TempDir, url: String) -> TestDatabase {
+async fn open(directory: TempDir, url: String, on_postgres: Option<OnPostgres>) -> TestDatabase {
     let sealing = SealingKey::generate();
     let store = Store::connect(&url, sealing.clone()).await.unwrap();
     TestDatabase {
@@ -65,16 +87,38 @@ async fn open(directory: TempDir, url: String) -> TestDatabase {
         url,
         directory,
         sealing,
+        _on_postgres: on_postgres,
     }
 }
 
-async fn new_postgres_database(server: &str) -> String {
+async fn new_postgres_database(server: String) -> OnPostgres {
     let name = format!("store_{}", Uuid::new_v4().simple());
-    let administrator = Database::connect(server).await.unwrap();
+    let administrator = Database::connect(&server).await.unwrap();
     let create = format!("CREATE DATABASE {name}");
     administrator.execute_unprepared(&create).await.unwrap();
-    let (server, _) = server.rsplit_once('/').unwrap();
-    format!("{server}/{name}")
+    OnPostgres { server, name }
+}
+
+pub(crate) fn answer<'a>(
+    uuid: &'a str,
+    status: CommandStatus,
+    result: &'a [u8],
+) -> CommandAnswer<'a> {
+    CommandAnswer {
+        uuid,
+        status,
+        result,
+        error: None,
+        sent_at: None,
+    }
+}
+
+pub(crate) fn sent(uuid: &str, seconds: u64) -> SentNote {
+    SentNote {
+        enrollment_id: UDID.to_owned(),
+        uuid: uuid.to_owned(),
+        at: at(seconds),
+    }
 }
 
 pub(crate) fn new_session(n: u8) -> NewSession {

@@ -6,7 +6,7 @@ use crate::database::{at, new_database, new_sqlite_database};
 use crate::durability::{bytes_on_disk, contains};
 
 /// A sign-in that sends somebody away, and leaves a state.
-fn record(id: &str) -> DecisionRecord {
+pub(crate) fn record(id: &str) -> DecisionRecord {
     let step = json!({ "redirect": { "url": "https://login.example/?nonce=n0nce", "state": b"verifier" } });
     DecisionRecord {
         id: id.to_owned(),

@@ -3,8 +3,8 @@ use lanyard_store::{CommandStatus, IssueOutcome, PasswordHash, Store, StoreError
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::database::{
-    TestDatabase, UDID, at, command, enqueue, enroll, issuance, new_database, new_sqlite_database,
-    next, sqlite_url, tokens,
+    TestDatabase, UDID, answer, at, command, enqueue, enroll, issuance, new_database,
+    new_sqlite_database, next, sqlite_url, tokens,
 };
 
 /// The whole database as it lies on the disk, write-ahead log included.
@@ -30,7 +30,7 @@ async fn secrets_are_not_on_the_disk() {
     let result = b"<plist>the result</plist>";
     let status = CommandStatus::Acknowledged;
     database
-        .settle(UDID, "lock", status, result, None, at(5))
+        .settle(UDID, answer("lock", status, result), at(5))
         .await
         .unwrap();
 

@@ -7,6 +7,7 @@ mod database;
 mod decisions;
 mod durability;
 mod issuance;
+mod keys;
 mod nodes;
 mod outbox;
 mod queue;

@@ -2,14 +2,15 @@
 
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{
-    CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, Occasion,
-    PushOutcome, Store, StoreError,
+    CheckOutOutcome, CommandStatus, DuePush, EnqueueOutcome, EnrollmentState, NextPush, Occasion,
+    PushOutcome, SentNote, Store, StoreError,
 };
 
 use uuid::Uuid;
 
 use crate::database::{
-    TestDatabase, UDID, at, authenticate_row, command, enroll, issuance, new_database, tokens,
+    TestDatabase, UDID, answer, at, authenticate_row, command, enroll, issuance, new_database,
+    tokens,
 };
 
 async fn second_node(database: &TestDatabase) -> Store {
@@ -146,9 +147,15 @@ async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Resu
                 let uuid = format!("{id}-{round}");
                 let queued = node.enqueue(command(id, &uuid), now).await?;
                 assert!(!matches!(queued, EnqueueOutcome::UnknownEnrollment));
-                node.mark_sent(id, &uuid, now).await?;
-                let status = CommandStatus::Acknowledged;
-                node.settle(id, &uuid, status, b"", None, now).await?;
+                let (enrollment_id, uuid) = (id.to_owned(), uuid);
+                let sent = SentNote {
+                    enrollment_id,
+                    uuid: uuid.clone(),
+                    at: now,
+                };
+                node.note_sent(&[sent]).await?;
+                let answer = answer(&uuid, CommandStatus::Acknowledged, b"");
+                node.settle(id, answer, now).await?;
             }
         }
         1 => {
@@ -173,12 +180,17 @@ async fn one_thing(node: &Store, channel: &str, worker: u32, round: u32) -> Resu
             node.touch_last_seen(&seen).await?;
         }
         4 => {
-            let taken = node.take_pushes(now, now, 10).await?;
+            let taken = node.take_pushes(now, now, now, 10).await?;
             let outcome = |push: &DuePush| PushOutcome {
                 enrollment_id: push.enrollment_id.clone(),
                 generation: push.generation,
-                result: "503".to_owned(),
-                again: round.is_multiple_of(2).then_some(now),
+                result: Some("503".to_owned()),
+                next: match round % 4 {
+                    0 => NextPush::Again(now),
+                    1 => NextPush::Reminder(now),
+                    2 => NextPush::TokenDead,
+                    _ => NextPush::Nothing,
+                },
             };
             let outcomes: Vec<_> = taken.iter().map(outcome).collect();
             node.record_pushes(&outcomes, now).await?;

@@ -1,11 +1,14 @@
 use std::collections::BTreeSet;
 
 use lanyard_store::{
-    CancelOutcome, CommandState, CommandStatus, EnqueueOutcome, PendingWork, SentOutcome, Settled,
-    Store,
+    CancelOutcome, CommandAnswer, CommandState, CommandStatus, EnqueueOutcome, EnrollmentState,
+    PendingWork, Settled, Store,
 };
 
-use crate::database::{UDID, at, authenticate, command, enqueue, enroll, new_database, next};
+use crate::database::{
+    UDID, answer, at, authenticate, authenticate_row, command, enqueue, enroll, issuance,
+    new_database, next, sent,
+};
 use lanyard_store::Occasion;
 
 async fn settle(store: &Store, uuid: &str, status: CommandStatus, seconds: u64) -> Settled {
@@ -13,10 +16,11 @@ async fn settle(store: &Store, uuid: &str, status: CommandStatus, seconds: u64) 
         CommandStatus::Error => (&b"<plist>failed</plist>"[..], Some("12021 unknown command")),
         _ => (&b"<plist>done</plist>"[..], None),
     };
-    store
-        .settle(UDID, uuid, status, result, error, at(seconds))
-        .await
-        .unwrap()
+    let answer = CommandAnswer {
+        error,
+        ..answer(uuid, status, result)
+    };
+    store.settle(UDID, answer, at(seconds)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -84,15 +88,15 @@ async fn a_command_is_offered_until_it_is_answered() {
         command(UDID, "a").payload
     );
     assert!(offered.summary.bypass);
-    let sent = store.mark_sent(UDID, "a", at(5)).await.unwrap();
-    assert_eq!(sent, SentOutcome::Sent);
+    store.note_sent(&[sent("a", 5)]).await.unwrap();
+    let noted = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(noted.summary.state, CommandState::Sent);
     assert_eq!(next(&store, UDID, true).await.as_deref(), Some("a"));
 
     let recorded = settle(&store, "a", CommandStatus::Acknowledged, 6).await;
     assert_eq!(recorded, Settled::Recorded);
     assert_eq!(next(&store, UDID, false).await.as_deref(), Some("b"));
-    let late = store.mark_sent(UDID, "a", at(7)).await.unwrap();
-    assert_eq!(late, SentOutcome::Closed);
+    store.note_sent(&[sent("a", 7)]).await.unwrap();
     let done = store.find_command(UDID, "a").await.unwrap().unwrap();
     assert_eq!(done.summary.state, CommandState::Acknowledged);
     assert_eq!(done.summary.sent_at, Some(at(5)));
@@ -165,13 +169,93 @@ async fn what_was_put_off_is_skipped_once_and_offered_again() {
 }
 
 #[tokio::test]
+async fn who_speaks_and_what_waits_is_known_at_once() {
+    let store = new_database().await;
+    assert!(store.caller("00").await.unwrap().is_none());
+    store.issue(&issuance(1), at(0)).await.unwrap();
+    let identity = issuance(1).certificate.fingerprint;
+    let stranger = store.caller(&identity).await.unwrap().unwrap();
+    assert_eq!(stranger.identity.fingerprint, identity);
+    assert!(stranger.device.is_none() && stranger.next.is_none());
+
+    let row = authenticate_row(UDID, 1);
+    let fresh = Occasion::FreshEnrollment;
+    store.authenticate(row, fresh, at(1)).await.unwrap();
+    for uuid in ["a", "b"] {
+        store.enqueue(command(UDID, uuid), at(2)).await.unwrap();
+    }
+    settle(&store, "a", CommandStatus::Acknowledged, 5).await;
+    let caller = store.caller(&identity).await.unwrap().unwrap();
+    assert_eq!(caller.identity.device_id.as_deref(), Some(UDID));
+    let device = caller.device.unwrap();
+    assert_eq!(device.state, EnrollmentState::Pending);
+    assert_eq!(device.certificate, Some(identity.clone()));
+    let waiting = caller.next.unwrap();
+    assert_eq!(waiting.summary.uuid, "b");
+    let queued = command(UDID, "b");
+    assert_eq!(waiting.payload.expose().as_slice(), queued.payload);
+
+    settle(&store, "b", CommandStatus::NotNow, 6).await;
+    let caller = store.caller(&identity).await.unwrap().unwrap();
+    assert_eq!(
+        caller.next.unwrap().summary.uuid,
+        "b",
+        "it is offered again"
+    );
+    settle(&store, "b", CommandStatus::Error, 7).await;
+    let caller = store.caller(&identity).await.unwrap().unwrap();
+    assert!(caller.next.is_none());
+}
+
+#[tokio::test]
+async fn an_answer_says_when_its_command_was_sent_and_a_late_note_changes_nothing() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    for (uuid, status) in [
+        ("a", CommandStatus::Acknowledged),
+        ("b", CommandStatus::NotNow),
+    ] {
+        enqueue(&store, UDID, uuid).await;
+        let answer = CommandAnswer {
+            sent_at: Some(at(5)),
+            ..answer(uuid, status, b"")
+        };
+        let settled = store.settle(UDID, answer, at(6)).await.unwrap();
+        assert_eq!(settled, Settled::Recorded);
+        let before = store.find_command(UDID, uuid).await.unwrap().unwrap();
+        assert_eq!(before.summary.sent_at, Some(at(5)));
+        store.note_sent(&[sent(uuid, 5)]).await.unwrap();
+        let after = store.find_command(UDID, uuid).await.unwrap().unwrap();
+        assert_eq!(after.summary, before.summary);
+    }
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_cancelled_ends_as_the_device_says() {
+    let store = new_database().await;
+    enroll(&store, UDID, 1).await;
+    enqueue(&store, UDID, "a").await;
+    let cancelled = store.cancel_command(UDID, "a", at(4)).await.unwrap();
+    assert_eq!(cancelled, CancelOutcome::Cancelled);
+    let put_off = settle(&store, "a", CommandStatus::NotNow, 5).await;
+    assert_eq!(put_off, Settled::Duplicate, "it is not offered again");
+    let done = settle(&store, "a", CommandStatus::Acknowledged, 5).await;
+    assert_eq!(done, Settled::Recorded);
+    let known = store.find_command(UDID, "a").await.unwrap().unwrap();
+    assert_eq!(known.summary.state, CommandState::Acknowledged);
+    assert!(known.result.is_some());
+    let again = settle(&store, "a", CommandStatus::Error, 6).await;
+    assert_eq!(again, Settled::Duplicate);
+}
+
+#[tokio::test]
 async fn only_what_the_device_does_not_have_is_cancelled() {
     let store = new_database().await;
     enroll(&store, UDID, 1).await;
     for uuid in ["queued", "sent", "put-off"] {
         enqueue(&store, UDID, uuid).await;
     }
-    store.mark_sent(UDID, "sent", at(5)).await.unwrap();
+    store.note_sent(&[sent("sent", 5)]).await.unwrap();
     settle(&store, "put-off", CommandStatus::NotNow, 5).await;
 
     let state = CommandState::Sent;
@@ -186,8 +270,6 @@ async fn only_what_the_device_does_not_have_is_cancelled() {
         assert_eq!(outcome, expected, "{uuid}");
     }
     assert_eq!(next(&store, UDID, false).await.as_deref(), Some("sent"));
-    let answered = settle(&store, "queued", CommandStatus::Acknowledged, 7).await;
-    assert_eq!(answered, Settled::Duplicate);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn a_command_queued_while_the_device_hears_that_there_is_none_is_not_lost(
     let mut missed = 0;
     for _ in 0..ROUNDS {
         let before = stored(&site, &puppet);
-        let (queued, got) = tokio::join!(send(&site, &puppet), puppet.idle());
+        let (queued, got) = tokio::join!(send(&site, &puppet, "A"), puppet.idle());
         if got.is_none() {
             missed += 1;
         }
@@ -70,9 +70,9 @@ async fn a_command_queued_while_the_device_hears_that_there_is_none_is_not_lost(
     ));
 }
 
-async fn send(site: &Arc<Site>, puppet: &Puppet) -> String {
+async fn send(site: &Arc<Site>, puppet: &Puppet, request_type: &'static str) -> String {
     let (site, udid) = (Arc::clone(site), puppet.udid.clone());
-    let sent = tokio::task::spawn_blocking(move || site.post(&udid, "A"));
+    let sent = tokio::task::spawn_blocking(move || site.post(&udid, request_type));
     sent.await.unwrap().unwrap()
 }
 
@@ -111,13 +111,31 @@ fn commands_queued_by_many_at_once_all_reach_a_device_at_work() {
     assert_eq!(HashSet::from_iter(answered), uuids);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_is_cancelled_or_delivered_and_never_both() {
+#[tokio::test]
+async fn what_destroys_is_cancelled_or_delivered_and_never_both() {
+    let (cancelled, both) = race("EraseDevice").await;
+    assert_eq!(both, 0);
+    super::measured(&format!(
+        "{ROUNDS} erasures cancelled while the device asked: {cancelled} cancelled, {} delivered",
+        ROUNDS - cancelled
+    ));
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_cancelled_ends_as_the_device_says() {
+    let (cancelled, both) = race("ProfileList").await;
+    super::measured(&format!(
+        "{ROUNDS} questions cancelled while the device asked: {cancelled} cancelled, {both} of them delivered all the same"
+    ));
+}
+
+/// Cancels commands while the device asks for them: how many were cancelled, and how many of those the device had.
+async fn race(request_type: &'static str) -> (u64, u64) {
     let site = Arc::new(running());
     let puppet = Puppet::enroll(&site, 1).remove(0);
-    let mut cancelled: u64 = 0;
+    let (mut cancelled, mut both) = (0, 0);
     for round in 0..ROUNDS {
-        let uuid = send(&site, &puppet).await;
+        let uuid = send(&site, &puppet, request_type).await;
         let path = format!("/api/v1/commands/{uuid}");
         // The way over the socket is shorter: the device gets a longer start from round to round, so that each wins some.
         let start = Duration::from_millis(round);
@@ -130,22 +148,20 @@ async fn a_command_is_cancelled_or_delivered_and_never_both() {
         };
         let got = puppet.idle().await;
         let (status, said) = cancel.await.unwrap().unwrap().unwrap();
-        let end = match (got, status) {
-            (None, 204) => "cancelled",
-            (Some(command), 409) => {
+        assert!([204, 409].contains(&status), "{status} {said}");
+        let is_cancelled = status == 204;
+        assert!(got.is_some() || is_cancelled, "it is neither: {said}");
+        cancelled += u64::from(is_cancelled);
+        both += u64::from(is_cancelled && got.is_some());
+        let end = match got {
+            None => "cancelled",
+            Some(command) => {
                 assert_eq!(command.uuid(), uuid);
                 assert!(puppet.answer(&uuid, "Acknowledged").await.is_none());
                 "acknowledged"
             }
-            (got, _) => panic!("{got:?}, and the cancelling got {status} {said}"),
         };
-        cancelled += u64::from(end == "cancelled");
-        // An answer to what was cancelled is taken, and changes nothing.
-        assert!(puppet.answer(&uuid, "Acknowledged").await.is_none());
         assert_eq!(site.command(&uuid).unwrap()["state"], end);
     }
-    super::measured(&format!(
-        "{ROUNDS} commands cancelled while the device asked: {cancelled} cancelled, {} delivered",
-        ROUNDS - cancelled
-    ));
+    (cancelled, both)
 }

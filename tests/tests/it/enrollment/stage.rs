@@ -24,7 +24,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 
 /// What changes by itself, or whenever a device that is believed says something.
 const RESTLESS_COLUMNS: [&str; 3] = ["last_seen_at", "last_push_at", "last_push_result"];
-const RESTLESS_TABLES: [&str; 1] = ["push_outbox"];
+const RESTLESS_TABLES: [&str; 2] = ["lease", "push_outbox"];
 
 const PASSWORD: &str = "a password for tests";
 
@@ -95,6 +95,8 @@ impl Stage {
 
     /// What the database says.
     pub(crate) async fn records(&self) -> Records {
+        // That a command was sent is written down a moment later, or when somebody asks for one.
+        let _ = self.site.ask("GET", "/api/v1/commands/none");
         let database = self.database().await;
         let mut records = Records::new();
         let is_sqlite = database.get_database_backend() == DbBackend::Sqlite;

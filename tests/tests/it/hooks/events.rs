@@ -73,7 +73,10 @@ async fn a_binding_that_is_slow_holds_up_no_other() {
     while sink.told.lock().unwrap().len() < 3 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(device.idle().await.is_some(), "what the quick one wants");
+    // What the quick one wants is queued once it has said so.
+    while device.idle().await.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     work.abort();
 }
 

@@ -13,7 +13,7 @@ use lanyard_mdm::connect::Status;
 use lanyard_policy::{
     Binding, EnrollmentApproval, EnrollmentChain, EnrollmentQuestion, EnrollmentVerdict, Reason,
 };
-use lanyard_store::{CheckOutOutcome, PushOutcome};
+use lanyard_store::{CheckOutOutcome, NextPush, PushOutcome};
 use plist::{Dictionary, Value};
 
 use super::{
@@ -45,15 +45,15 @@ async fn queue(workshop: &Workshop, device: &Managed<'_>) -> String {
 }
 
 /// Writes down what became of the push that is due.
-async fn pushed(workshop: &Workshop, result: &str, again: Option<SystemTime>, at: SystemTime) {
-    let due = workshop.store.take_pushes(at, at, 10).await.unwrap();
+async fn pushed(workshop: &Workshop, result: &str, next: NextPush, at: SystemTime) {
+    let due = workshop.store.take_pushes(at, at, at, 10).await.unwrap();
     let outcomes: Vec<PushOutcome> = due
         .into_iter()
         .map(|push| PushOutcome {
             enrollment_id: push.enrollment_id,
             generation: push.generation,
-            result: result.to_owned(),
-            again,
+            result: Some(result.to_owned()),
+            next,
         })
         .collect();
     assert_eq!(outcomes.len(), 1, "one is due");
@@ -71,7 +71,7 @@ async fn nothing_keeps_a_device_that_came_when_it_was_woken() {
     let device = workshop.enroll().await;
     assert_eq!(why(&workshop, device.udid()).await, [""; 0]);
     let now = SystemTime::now();
-    pushed(&workshop, "accepted", None, now).await;
+    pushed(&workshop, "accepted", NextPush::Nothing, now).await;
     // What became of the push is noted after the device has come.
     seen(&workshop, &device, now - Duration::from_secs(1)).await;
     let situation = situation(&workshop, device.udid()).await;
@@ -83,7 +83,7 @@ async fn nothing_keeps_a_device_that_came_when_it_was_woken() {
 #[tokio::test]
 async fn a_device_that_never_sent_tokens() {
     let workshop = open().await;
-    let (device, _) = workshop.authenticated().await;
+    let device = workshop.authenticated().await;
     assert_eq!(why(&workshop, device.udid()).await, ["no-tokens"]);
 }
 
@@ -92,8 +92,8 @@ async fn a_device_that_checked_out_is_kept_by_nothing_else() {
     let workshop = open().await;
     let device = workshop.enroll().await;
     let now = SystemTime::now();
-    pushed(&workshop, "410 Unregistered", None, now).await;
-    assert_eq!(why(&workshop, device.udid()).await, ["push-failed"]);
+    pushed(&workshop, "410 Unregistered", NextPush::TokenDead, now).await;
+    assert_eq!(why(&workshop, device.udid()).await, ["token-dead"]);
     let left = workshop.store.check_out(device.udid(), None, now).await;
     assert_eq!(left.unwrap(), CheckOutOutcome::CheckedOut);
     assert_eq!(why(&workshop, device.udid()).await, ["checked-out"]);
@@ -105,7 +105,13 @@ async fn a_push_that_was_refused_or_that_nothing_came_of() {
     let device = workshop.enroll().await;
     let now = SystemTime::now();
     let again = now - MINUTE;
-    pushed(&workshop, "503 ServiceUnavailable", Some(again), now).await;
+    pushed(
+        &workshop,
+        "503 ServiceUnavailable",
+        NextPush::Again(again),
+        now,
+    )
+    .await;
     let failed = situation(&workshop, device.udid()).await;
     let [
         Obstacle::PushFailed {
@@ -125,7 +131,7 @@ async fn a_push_that_was_refused_or_that_nothing_came_of() {
             .contains("it is tried again")
     );
     seen(&workshop, &device, now).await;
-    pushed(&workshop, "accepted", None, now + 5 * MINUTE).await;
+    pushed(&workshop, "accepted", NextPush::Nothing, now + 5 * MINUTE).await;
     assert_eq!(
         why(&workshop, device.udid()).await,
         ["no-contact-since-push"]

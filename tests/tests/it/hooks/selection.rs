@@ -15,7 +15,7 @@ use lanyard_policy::{
     Binding, Called, Ceiling, CommandRequest, CommandSelection, HookFailure, HookPoint, Reason,
     ResultStatus, SelectionChain, SelectionQuestion, SelectionVerdict,
 };
-use lanyard_store::{CommandState, DecisionFilter, PushOutcome};
+use lanyard_store::{CommandState, DecisionFilter, NextPush, PushOutcome};
 use plist::{Dictionary, Value};
 
 use super::{
@@ -257,12 +257,12 @@ async fn waiting_delivers_nothing_and_wakes_the_device_later() {
     let device = workshop.enroll().await;
     let waiting = queue(&workshop, &device, "ProfileList").await;
     let now = SystemTime::now();
-    let taken = workshop.store.take_pushes(now, now, 10).await.unwrap();
+    let taken = workshop.store.take_pushes(now, now, now, 10).await.unwrap();
     let done = taken.into_iter().map(|push| PushOutcome {
         enrollment_id: push.enrollment_id,
         generation: push.generation,
-        result: "accepted".to_owned(),
-        again: None,
+        result: Some("accepted".to_owned()),
+        next: NextPush::Nothing,
     });
     let done: Vec<_> = done.collect();
     workshop.store.record_pushes(&done, now).await.unwrap();

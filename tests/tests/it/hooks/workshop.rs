@@ -27,7 +27,8 @@ use lanyard_mdm::{
     signature, signed,
 };
 use lanyard_pki::{
-    Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Template, seal::SealingKey,
+    Authority, KeyUsage, Name, NameAttribute, PrivateKey, SerialNumber, Template,
+    seal::{KeyRing, SealingKey},
 };
 use lanyard_policy::{Binding, Directory, DirectoryChain, Secret};
 use lanyard_push::{Apns, Endpoint as ApnsEndpoint, PushCertificate, Roots};
@@ -36,47 +37,49 @@ use lanyard_scep::{
     client::{Answer, Authorities, Enrollment},
 };
 use lanyard_store::{Approval, ApprovalAnswer, ApprovalState, Store};
-use lanyard_tests::database;
+use lanyard_tests::database::{self, OnPostgres};
 use tempfile::TempDir;
 
-pub(super) const USER: &str = "tester";
-pub(super) const PASSWORD: &str = "correct horse battery";
+pub(crate) const USER: &str = "tester";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) struct Workshop {
-    pub(super) engine: Engine,
-    pub(super) store: Store,
+pub(crate) struct Workshop {
+    pub(crate) engine: Engine,
+    pub(crate) store: Store,
+    _database: Option<OnPostgres>,
     _folder: TempDir,
 }
 
 impl Workshop {
     /// An engine with these hooks; `directories` are asked before the native one, which knows [`USER`].
-    pub(super) async fn open(hooks: Hooks, directories: Vec<Binding<dyn Directory>>) -> Workshop {
+    pub(crate) async fn open(hooks: Hooks, directories: Vec<Binding<dyn Directory>>) -> Workshop {
         Self::open_at(hooks, directories, Clock::default()).await
     }
 
     /// The same by this clock.
-    pub(super) async fn open_at(
+    pub(crate) async fn open_at(
         hooks: Hooks,
         directories: Vec<Binding<dyn Directory>>,
         clock: Clock,
     ) -> Workshop {
-        let many = NonZeroU32::new(10_000).unwrap();
-        let rates = Rates {
-            per_name: many,
-            per_address: many,
-            messages_per_address: many,
-        };
-        Self::open_with(hooks, directories, clock, rates).await
+        Self::open_with(hooks, directories, clock, plenty(), vec![push()]).await
     }
 
     /// An engine that counts sign-ins.
-    pub(super) async fn open_limited(
+    pub(crate) async fn open_limited(
         directories: Vec<Binding<dyn Directory>>,
         rates: Rates,
     ) -> Workshop {
-        Self::open_with(Hooks::default(), directories, Clock::default(), rates).await
+        let clock = Clock::default();
+        Self::open_with(Hooks::default(), directories, clock, rates, vec![push()]).await
+    }
+
+    /// An engine that wakes devices over these, by this clock.
+    pub(crate) async fn open_pushing(push: Vec<Apns>, clock: Clock) -> Workshop {
+        let rates = plenty();
+        Self::open_with(Hooks::default(), Vec::new(), clock, rates, push).await
     }
 
     async fn open_with(
@@ -84,11 +87,13 @@ impl Workshop {
         directories: Vec<Binding<dyn Directory>>,
         clock: Clock,
         rates: Rates,
+        push: Vec<Apns>,
     ) -> Workshop {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite://{}", folder.path().join("lanyard.db").display());
-        let url = database::on_postgres().unwrap().unwrap_or_else(file);
-        let sealing = SealingKey::generate();
+        let database = database::on_postgres().unwrap();
+        let url = database.as_ref().map_or_else(file, OnPostgres::url);
+        let sealing = KeyRing::from(SealingKey::generate());
         let store = Store::connect(&url, sealing.clone()).await.unwrap();
         let native: Arc<dyn Directory> = Arc::new(LocalUsers::new(store.clone()).unwrap());
         let native = Binding::new(LocalUsers::NAME, native);
@@ -97,7 +102,7 @@ impl Workshop {
             directory: DirectoryChain::new(directories),
             ..hooks
         };
-        let setup = setup(store.clone(), hooks, &sealing, rates);
+        let setup = setup(store.clone(), hooks, &sealing, rates, push);
         let engine = Engine::with_clock(setup, clock).await;
         let engine = engine.unwrap();
         let password = Secret::new(PASSWORD);
@@ -105,17 +110,18 @@ impl Workshop {
         Workshop {
             engine,
             store,
+            _database: database,
             _folder: folder,
         }
     }
 
     /// What waits for an answer.
-    pub(super) async fn approvals(&self) -> Vec<Approval> {
+    pub(crate) async fn approvals(&self) -> Vec<Approval> {
         let pending = self.engine.approvals(Some(ApprovalState::Pending), 10);
         pending.await.unwrap()
     }
 
-    pub(super) async fn answer(&self, approval: &Approval, approved: bool) {
+    pub(crate) async fn answer(&self, approval: &Approval, approved: bool) {
         let answer = ApprovalAnswer {
             approved,
             by: "rosa",
@@ -126,7 +132,7 @@ impl Workshop {
     }
 
     /// Phase 1.
-    pub(super) async fn sign_in(&self) -> Result<ProfileService, SignInRefused> {
+    pub(crate) async fn sign_in(&self) -> Result<ProfileService, SignInRefused> {
         let attempt = SignInAttempt {
             user_name: USER.to_owned(),
             password: Secret::new(PASSWORD),
@@ -141,7 +147,7 @@ impl Workshop {
     }
 
     /// A device, and its message of phase 2 for a person who signed in.
-    pub(super) async fn newcomer(&self) -> Newcomer {
+    pub(crate) async fn newcomer(&self) -> Newcomer {
         let identity = factory().issue(SystemTime::now()).unwrap();
         let client = Client::new(Vec::new()).unwrap();
         let device = Device::new(rand::random(), identity, client);
@@ -150,14 +156,14 @@ impl Workshop {
     }
 
     /// A message of phase 2 after a sign-in of its own.
-    pub(super) async fn message_of(&self, device: &Device) -> Vec<u8> {
+    pub(crate) async fn message_of(&self, device: &Device) -> Vec<u8> {
         let service = self.sign_in().await.unwrap();
         let attributes = device.attributes(&service.attributes, service.challenge);
         device.phase_2_message(&attributes).unwrap()
     }
 
     /// Phase 2: where the interim certificate is.
-    pub(super) async fn identify(&self, message: &[u8]) -> Result<ScepPayload, Refusal> {
+    pub(crate) async fn identify(&self, message: &[u8]) -> Result<ScepPayload, Refusal> {
         let document = self.engine.enrollment_message(message, REMOTE).await?;
         let opened = signed::open(&document).unwrap();
         let profile = ReceivedProfile::parse(&opened.content, Limits::default()).unwrap();
@@ -170,13 +176,13 @@ impl Workshop {
         }
     }
 
-    pub(super) fn authorities(&self) -> Authorities {
+    pub(crate) fn authorities(&self) -> Authorities {
         let offered = self.engine.scep_authorities();
         Authorities::read(offered.content_type, &offered.body).unwrap()
     }
 
     /// One PKIOperation.
-    pub(super) async fn ask(&self, enrollment: &Enrollment<'_>) -> Answer {
+    pub(crate) async fn ask(&self, enrollment: &Enrollment<'_>) -> Answer {
         match self
             .engine
             .pki_operation(enrollment.message(), REMOTE)
@@ -189,7 +195,7 @@ impl Workshop {
     }
 
     /// Several PKIOperations at once.
-    pub(super) async fn ask_at_once(&self, enrollments: &[Enrollment<'_>]) -> Vec<Answer> {
+    pub(crate) async fn ask_at_once(&self, enrollments: &[Enrollment<'_>]) -> Vec<Answer> {
         let ask = |enrollment: &Enrollment<'_>| {
             let (engine, message) = (self.engine.clone(), enrollment.message().to_vec());
             tokio::spawn(async move { engine.pki_operation(&message, REMOTE).await.unwrap() })
@@ -206,7 +212,7 @@ impl Workshop {
     }
 
     /// Phase 3.
-    pub(super) async fn fetch_profile(
+    pub(crate) async fn fetch_profile(
         &self,
         device: &Device,
         interim: &Identity,
@@ -216,7 +222,7 @@ impl Workshop {
         self.engine.enrollment_message(&message, REMOTE).await
     }
 
-    pub(super) async fn certify(&self, payload: &ScepPayload) -> Identity {
+    pub(crate) async fn certify(&self, payload: &ScepPayload) -> Identity {
         let (authorities, key) = (self.authorities(), key());
         match self.ask(&request(&authorities, &key, payload)).await {
             Answer::Issued(certificate) => Identity {
@@ -229,7 +235,7 @@ impl Workshop {
     }
 
     /// Every phase up to the management profile.
-    pub(super) async fn delivered(&self) -> (Device, EnrollmentProfile) {
+    pub(crate) async fn delivered(&self) -> (Device, EnrollmentProfile) {
         let Newcomer { device, message } = self.newcomer().await;
         let payload = self.identify(&message).await.unwrap();
         let interim = self.certify(&payload).await;
@@ -240,62 +246,73 @@ impl Workshop {
     }
 
     /// Every phase up to TokenUpdate.
-    pub(super) async fn enroll(&self) -> Managed<'_> {
-        let (managed, management) = self.authenticated().await;
-        let sender = managed.device.sender().unwrap();
-        let (token, magic) = (DeviceToken::new([7; 32]), PushMagic::new("MAGIC"));
-        let update = management.token_update(sender, token, magic, UnlockToken::new([9; 64]));
-        managed.check_in(&update.unwrap().to_xml()).await;
+    pub(crate) async fn enroll(&self) -> Managed<'_> {
+        self.enroll_with(DeviceToken::new([7; 32])).await
+    }
+
+    /// The same, with this device token.
+    pub(crate) async fn enroll_with(&self, token: DeviceToken) -> Managed<'_> {
+        let managed = self.authenticated().await;
+        managed.update_token(token).await;
         managed
     }
 
     /// Every phase up to Authenticate.
-    pub(super) async fn authenticated(&self) -> (Managed<'_>, Management) {
+    pub(crate) async fn authenticated(&self) -> Managed<'_> {
         let (device, profile) = self.delivered().await;
         let managed = Managed {
             workshop: self,
             identity: self.certify(&profile.scep).await,
+            management: Management::from(&profile.mdm),
             device,
         };
-        let management = Management::from(&profile.mdm);
         let sender = managed.device.sender().unwrap();
         let facts = &managed.device.model.facts;
-        let authenticate = management.authenticate(sender, facts).unwrap();
+        let authenticate = managed.management.authenticate(sender, facts).unwrap();
         managed.check_in(&authenticate.to_xml()).await;
-        (managed, management)
+        managed
     }
 }
 
 /// A device between phase 1 and phase 2.
-pub(super) struct Newcomer {
-    pub(super) device: Device,
-    pub(super) message: Vec<u8>,
+pub(crate) struct Newcomer {
+    pub(crate) device: Device,
+    pub(crate) message: Vec<u8>,
 }
 
 /// A device that checked in.
-pub(super) struct Managed<'a> {
+pub(crate) struct Managed<'a> {
     workshop: &'a Workshop,
     identity: Identity,
+    management: Management,
     device: Device,
 }
 
 impl Managed<'_> {
-    pub(super) fn udid(&self) -> &str {
+    pub(crate) fn udid(&self) -> &str {
         self.device.udid()
     }
 
     /// The device itself.
-    pub(super) fn as_device(&self) -> &Device {
+    pub(crate) fn as_device(&self) -> &Device {
         &self.device
     }
 
+    /// TokenUpdate.
+    pub(crate) async fn update_token(&self, token: DeviceToken) {
+        let (sender, magic) = (self.device.sender().unwrap(), PushMagic::new("MAGIC"));
+        let unlock = UnlockToken::new([9; 64]);
+        let update = self.management.token_update(sender, token, magic, unlock);
+        self.check_in(&update.unwrap().to_xml()).await;
+    }
+
     /// Asks for work.
-    pub(super) async fn idle(&self) -> Option<Command> {
+    pub(crate) async fn idle(&self) -> Option<Command> {
         self.report(Outcome::Idle).await
     }
 
     /// Answers a command.
-    pub(super) async fn answer(&self, command: &Command, status: Status) -> Option<Command> {
+    pub(crate) async fn answer(&self, command: &Command, status: Status) -> Option<Command> {
         let outcome = Outcome::Result {
             command_uuid: command.uuid().to_owned(),
             status,
@@ -331,7 +348,7 @@ impl Managed<'_> {
 }
 
 /// A request for the certificate that the payload is about.
-pub(super) fn request<'a>(
+pub(crate) fn request<'a>(
     authorities: &'a Authorities,
     key: &'a PrivateKey,
     payload: &ScepPayload,
@@ -345,7 +362,7 @@ pub(super) fn request<'a>(
     Enrollment::new(authorities, key, &subject, challenge, rand::random(), now).unwrap()
 }
 
-pub(super) fn key() -> PrivateKey {
+pub(crate) fn key() -> PrivateKey {
     PrivateKey::generate_rsa(2048).unwrap()
 }
 
@@ -362,13 +379,13 @@ fn name(common_name: &str) -> Name {
 // RSA keys take a tenth of a second each, and these say nothing about one engine or another.
 static FACTORY: OnceLock<Factory> = OnceLock::new();
 static RA_KEY: OnceLock<PrivateKey> = OnceLock::new();
-static PUSH: OnceLock<Arc<Apns>> = OnceLock::new();
+static PUSH: OnceLock<(ApnsEndpoint, PushCertificate)> = OnceLock::new();
 
 fn factory() -> &'static Factory {
     FACTORY.get_or_init(|| Factory::create(SystemTime::now()).unwrap())
 }
 
-fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates) -> Setup {
+fn setup(store: Store, hooks: Hooks, sealing: &KeyRing, rates: Rates, push: Vec<Apns>) -> Setup {
     let authority = authority("Device CA");
     let ra_key = RA_KEY.get_or_init(key).clone();
     let usage = KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::KEY_ENCIPHERMENT);
@@ -403,7 +420,8 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates) -> Setu
             .with_root(factory().chain().last().unwrap().clone())
             .unwrap(),
         device_authority: DeviceAuthority::Record,
-        push: Some(Arc::clone(PUSH.get_or_init(push))),
+        push,
+        pushes_per_second: NonZeroU32::new(1000).unwrap(),
         urls: Urls {
             profile_service: url("/enroll/profile"),
             scep: url("/scep/device"),
@@ -417,7 +435,12 @@ fn setup(store: Store, hooks: Hooks, sealing: &SealingKey, rates: Rates) -> Setu
 }
 
 /// A way to APNs that nobody goes.
-fn push() -> Arc<Apns> {
+pub(crate) fn push() -> Apns {
+    let (endpoint, certificate) = PUSH.get_or_init(nowhere);
+    Apns::new(endpoint.clone(), certificate, &Default::default()).unwrap()
+}
+
+fn nowhere() -> (ApnsEndpoint, PushCertificate) {
     let authority = PushAuthority::create(SystemTime::now()).unwrap();
     let identity = authority
         .push_certificate("com.apple.mgmt.External.test", SystemTime::now())
@@ -430,7 +453,16 @@ fn push() -> Arc<Apns> {
     let certificate = PushCertificate::from_pem(pem.as_bytes()).unwrap();
     let roots = Roots::Pem(authority.certificate().to_pem());
     let endpoint = ApnsEndpoint::new("localhost", 9, &roots).unwrap();
-    Arc::new(Apns::new(endpoint, &certificate, &Default::default()).unwrap())
+    (endpoint, certificate)
+}
+
+fn plenty() -> Rates {
+    let many = NonZeroU32::new(10_000).unwrap();
+    Rates {
+        per_name: many,
+        per_address: many,
+        messages_per_address: many,
+    }
 }
 
 fn authority(common_name: &str) -> Authority {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use lanyard_mdm::Challenge;
 use lanyard_mdm::profile::{Label, Payload, ScepPayload, Settings};
-use lanyard_pki::seal::SealingKey;
+use lanyard_pki::seal::{KeyRing, SealingKey};
 use lanyard_pki::{Authority, Digest, KeyUsage, Name, NameAttribute, PrivateKey, Template};
 use lanyard_scep::{
     CertificateProfile, ChallengeKey, Claims, Compatibility, Endpoint, FailInfo, Mode, Operation,
@@ -36,7 +36,7 @@ pub(super) static SCEP: LazyLock<Endpoint> = LazyLock::new(|| {
     Endpoint::new("x", authority, Vec::new(), Mode::AuthorityOnly, compatible).unwrap()
 });
 static CHALLENGES: LazyLock<ChallengeKey> =
-    LazyLock::new(|| ChallengeKey::new(SealingKey::generate().derive("challenges")));
+    LazyLock::new(|| ChallengeKey::new(KeyRing::from(SealingKey::generate()).derive("challenges")));
 
 pub(super) fn payload(origin: &str, uuid: Uuid, mistake: Option<Mistake>) -> Payload {
     let claims = Claims {

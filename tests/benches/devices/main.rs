@@ -1,0 +1,67 @@
+//! `cargo xtask bench devices`: what managed devices cost that have nothing to do, and those that are given a command, on each database.
+//! The messages are signed beforehand, so that the simulated devices are not what is measured; they share the processors all the same.
+
+mod database;
+mod fleet;
+mod load;
+
+use std::error::Error;
+use std::time::Duration;
+
+use lanyard_tests::site::Site;
+
+/// Devices that are enrolled; each speaks on a connection of its own.
+const DEVICES: usize = 64;
+const CONCURRENCY: [usize; 3] = [1, 16, 64];
+const TIME: Duration = Duration::from_secs(5);
+/// Commands that wait for each device before the full cycles begin.
+const COMMANDS: usize = 60;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        for database in database::all()? {
+            measure(database).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn measure(database: database::Database) -> Result<(), Box<dyn Error>> {
+    let mut site = Site::temporary(&[])?;
+    site.set("LANYARD_DATABASE_URL", database.url(&site));
+    site.start_apns()?;
+    site.start_server()?;
+    let fleet = fleet::enroll(&site, DEVICES)?;
+    say(format_args!(
+        "\n# {}: {DEVICES} devices, server and devices on the same processors\n\
+         {:<34}{:>12}{:>12}{:>10}{:>10}{:>16}",
+        database.name(),
+        "",
+        "concurrency",
+        "a second",
+        "p50 ms",
+        "p99 ms",
+        "server CPU ms"
+    ));
+    for concurrency in CONCURRENCY {
+        let measured = load::empty(&site, &fleet[..concurrency], TIME).await?;
+        say(measured.line("connect, nothing to do", concurrency));
+    }
+    for concurrency in CONCURRENCY {
+        let queued = fleet::queue(&site, &fleet[..concurrency], COMMANDS)?;
+        let measured = load::cycles(&site, queued).await?;
+        say(measured.line("Idle, command, Acknowledged", concurrency));
+    }
+    Ok(())
+}
+
+/// A line of the report.
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    // Whoever closed our output does not want to read.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
