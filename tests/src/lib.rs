@@ -4,6 +4,7 @@
 pub mod balancer;
 pub mod database;
 pub mod guests;
+pub mod measured;
 pub mod openssl;
 pub mod operate;
 pub mod process;

@@ -8,12 +8,12 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use crate::connect::take_turn;
 use crate::enrollments::EnrollmentState;
 use crate::entity::enrollment;
 use crate::entity::setting::{ActiveModel, Column, Entity};
 use crate::instant::{from_millis, to_millis};
 use crate::sealed::Cell;
+use crate::turn::take_turn;
 use crate::{Store, StoreError};
 
 /// The setting that proves which key this database is sealed with.

@@ -8,6 +8,7 @@ mod load;
 use std::error::Error;
 use std::time::Duration;
 
+use lanyard_tests::measured::Measured;
 use lanyard_tests::site::Site;
 
 /// Devices that are enrolled; each speaks on a connection of its own.
@@ -37,15 +38,9 @@ async fn measure(database: database::Database) -> Result<(), Box<dyn Error>> {
     site.start_server()?;
     let fleet = fleet::enroll(&site, DEVICES)?;
     say(format_args!(
-        "\n# {}: {DEVICES} devices, server and devices on the same processors\n\
-         {:<34}{:>12}{:>12}{:>10}{:>10}{:>16}",
+        "\n# {}: {DEVICES} devices, server and devices on the same processors\n{}",
         database.name(),
-        "",
-        "concurrency",
-        "a second",
-        "p50 ms",
-        "p99 ms",
-        "server CPU ms"
+        Measured::head()
     ));
     for concurrency in CONCURRENCY {
         let measured = load::empty(&site, &fleet[..concurrency], TIME).await?;

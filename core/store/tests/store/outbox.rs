@@ -5,7 +5,7 @@ use lanyard_store::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::database::{UDID, at, enqueue, enroll, issuance, new_database, tokens};
+use crate::database::{UDID, answer, at, enqueue, enroll, issuance, new_database, tokens};
 
 /// Whether the push is due by then.
 async fn is_due(store: &Store, seconds: u64) -> bool {
@@ -209,11 +209,8 @@ async fn a_reminder_is_due_while_there_is_something_to_do() {
         .await
         .unwrap();
 
-    let done = CommandStatus::Acknowledged;
-    store
-        .settle(UDID, "a", done, b"", None, at(60))
-        .await
-        .unwrap();
+    let done = answer("a", CommandStatus::Acknowledged, b"");
+    store.settle(UDID, done, at(60)).await.unwrap();
     let third = take(&store, 90).await;
     assert_eq!((third.reminders, third.target.is_some()), (2, false));
 
