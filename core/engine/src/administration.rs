@@ -1,7 +1,5 @@
 //! What operators do with devices and commands.
 
-use std::time::SystemTime;
-
 use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
