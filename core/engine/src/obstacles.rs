@@ -223,6 +223,7 @@ impl Engine {
     /// # Errors
     /// [`StoreError`]
     pub async fn situation(&self, device: &Enrollment) -> Result<Situation, StoreError> {
+        self.write_sent().await?;
         let store = self.store();
         let identity = match &device.certificate {
             Some(fingerprint) => store.identity(fingerprint).await?,

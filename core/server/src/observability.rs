@@ -173,11 +173,15 @@ struct Collector {
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let answered = self.client.request(request.map(Full::new));
-        let exchange = self.runtime.spawn(timeout(PATIENCE, async move {
+        let exchange = async move {
             let (head, body) = answered.await?.into_parts();
             let body = Limited::new(body, LARGEST_ANSWER).collect().await?;
             Ok::<_, HttpError>(Response::from_parts(head, body.to_bytes()))
-        }));
+        };
+        // Clocks, too, are asked for on the runtime's threads.
+        let exchange = self
+            .runtime
+            .spawn(async { timeout(PATIENCE, exchange).await });
         exchange.await??
     }
 }

@@ -113,6 +113,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: note sent", level = "debug", skip_all)]
     pub async fn note_sent(&self, sent: &[SentNote]) -> Result<(), StoreError> {
         // In one order, so that two nodes do not wait for each other.
         let mut sent: Vec<_> = sent.iter().collect();
