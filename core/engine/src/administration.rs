@@ -1,7 +1,5 @@
 //! What operators do with devices and commands.
 
-use std::time::SystemTime;
-
 use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
 use lanyard_mdm::{
     connect,
@@ -144,14 +142,6 @@ impl Engine {
     /// [`StoreError`]
     pub async fn device(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         self.store().find_enrollment(id).await
-    }
-
-    /// When a device is woken next, as far as is known.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub async fn next_push(&self, id: &str) -> Result<Option<SystemTime>, StoreError> {
-        self.store().push_due(id).await
     }
 
     /// Releases a device, as if it had checked out: nothing is pushed to it any more, and another person may enroll it.
@@ -330,6 +320,7 @@ impl Engine {
         };
         let outcome = store.enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {
+            self.metrics().queued(matches!(origin, Origin::Operator));
             let request_type = command.request_type();
             tracing::info!(enrollment, command = %uuid, request_type, origin = by, decision, "command queued");
             self.0.outbox.notify_one();

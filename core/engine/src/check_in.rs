@@ -31,6 +31,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal`]
+    #[tracing::instrument(name = "check in", level = "debug", skip_all)]
     pub async fn check_in(&self, body: &[u8], proof: Proof<'_>) -> Result<CheckInAnswer, Refusal> {
         let speaker = self.speaker(body, proof).await?;
         let message =
@@ -48,6 +49,7 @@ impl Engine {
             Message::TokenUpdate(update) => self.token_update(id, update, &speaker, now).await?,
             Message::CheckOut { .. } => self.check_out(id, &speaker, now).await?,
             declined => {
+                self.metrics().check_in("other");
                 tracing::info!(enrollment = %id, message = %declined.message_type().escape_debug().take(64).collect::<String>(), "declined");
                 return Ok(match declined {
                     Message::UserAuthenticate(_) => CheckInAnswer::UserNotManaged,
@@ -56,6 +58,11 @@ impl Engine {
             }
         }
         self.0.notes.seen(&id.to_string(), now);
+        self.metrics().check_in(match &message.message {
+            Message::Authenticate(_) => "Authenticate",
+            Message::TokenUpdate(_) => "TokenUpdate",
+            _ => "CheckOut",
+        });
         Ok(CheckInAnswer::Accepted)
     }
 

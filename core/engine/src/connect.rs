@@ -34,6 +34,16 @@ enum Said {
     Answered,
 }
 
+impl Said {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::NotNow => "not_now",
+            Self::Answered => "answered",
+        }
+    }
+}
+
 /// What command-selection comes to.
 enum Selected {
     QueueOrder,
@@ -49,6 +59,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal`]
+    #[tracing::instrument(name = "connect", level = "debug", skip_all)]
     pub async fn connect(
         &self,
         body: &[u8],
@@ -70,6 +81,7 @@ impl Engine {
         };
         let channel = id.to_string();
         self.0.notes.seen(&channel, now);
+        self.metrics().connect(said.word());
         let is_as_it_was = said == Said::Idle && id.user().is_none();
         let mut command = if is_as_it_was && self.hooks().selection.is_empty() {
             // It came with the question who speaks.
@@ -167,6 +179,9 @@ impl Engine {
                 );
             }
             Settled::Recorded | Settled::Duplicate => {
+                if settled == Settled::Recorded {
+                    self.metrics().answered(status);
+                }
                 tracing::info!(
                     enrollment = id,
                     command,
@@ -242,6 +257,7 @@ impl Engine {
             request_type,
             "command sent"
         );
+        self.metrics().sent.inc();
         self.0.notes.sent(channel, &uuid, now);
         command.payload
     }

@@ -28,6 +28,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal`]. A message that is altered, replayed, expired or foreign changes nothing.
+    #[tracing::instrument(name = "enrollment message", level = "debug", skip_all)]
     pub async fn enrollment_message(
         &self,
         message: &[u8],

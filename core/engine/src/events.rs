@@ -125,6 +125,7 @@ impl Engine {
                 Ok(commands) => {
                     self.issue_all(&due, commands).await;
                     self.store().event_heard(&due).await?;
+                    self.metrics().event("heard");
                 }
                 Err(failure) => {
                     let attempts = due.attempts.saturating_add(1);
@@ -133,6 +134,11 @@ impl Engine {
                         .then(|| self.now() + schedule::retry(failures, rand::random()));
                     let (event, binding) = (due.id, &due.binding);
                     tracing::warn!(%event, binding, code = failure.code(), gives_up = again.is_none(), "event not heard");
+                    self.metrics().event(if again.is_some() {
+                        "retried"
+                    } else {
+                        "given_up"
+                    });
                     let error = chain(&failure);
                     self.store().event_not_heard(&due, again, &error).await?;
                 }
@@ -141,6 +147,7 @@ impl Engine {
         Ok(())
     }
 
+    #[tracing::instrument(name = "tell event", level = "debug", skip_all, fields(otel.kind = "consumer", binding = due.binding))]
     async fn deliver_event(&self, due: &DueEvent) -> Result<Vec<IssuedCommand>, HookFailure> {
         let hooks = self.hooks();
         let mut event: Event = serde_json::from_value(due.payload.clone()).map_err(|error| {

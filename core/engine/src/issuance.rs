@@ -98,6 +98,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal`] if the address sends too many, or no answer could be signed.
+    #[tracing::instrument(name = "PKI operation", level = "debug", skip_all)]
     pub async fn pki_operation(
         &self,
         message: &[u8],

@@ -21,6 +21,8 @@
 //! | what plugins may issue | `ceilings` |
 //! | decision records | `records` |
 //! | what waits for a person's answer | `approvals` |
+//! | what is counted | `metrics`, [`Engine::register_metrics`] |
+//! | why a device is where it is | `obstacles`, [`Engine::situation`] |
 //! | what operators do | `administration`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
@@ -42,7 +44,9 @@ mod events;
 mod identity;
 mod issuance;
 mod local_users;
+mod metrics;
 mod notes;
+mod obstacles;
 mod password;
 mod persons;
 mod profiles;
@@ -60,10 +64,7 @@ mod throttle;
 mod topics;
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Instant, SystemTime},
 };
 
@@ -79,6 +80,7 @@ pub use clock::Clock;
 pub use identity::Proof;
 pub use issuance::PkiAnswer;
 pub use local_users::LocalUsers;
+pub use obstacles::{Obstacle, Situation};
 pub use password::{PasswordError, hash_password};
 pub use persons::UserRefused;
 pub use refusal::{ErrorChain, Refusal, RefusalKind};
@@ -114,7 +116,7 @@ struct State {
     outbox: Notify,
     /// Rung when that of events has.
     events: Notify,
-    binary_plists: AtomicU64,
+    metrics: metrics::Metrics,
 }
 
 impl Engine {
@@ -151,16 +153,10 @@ impl Engine {
             clock,
             outbox: Notify::new(),
             events: Notify::new(),
-            binary_plists: AtomicU64::new(0),
+            metrics: metrics::Metrics::default(),
         }));
         engine.remind_of_certificates();
         Ok(engine)
-    }
-
-    /// How many binary property lists devices have sent since the start; each was refused.
-    #[must_use]
-    pub fn binary_plists_refused(&self) -> u64 {
-        self.0.binary_plists.load(Ordering::Relaxed)
     }
 
     /// The refusal of a message that could not be read.
@@ -168,7 +164,7 @@ impl Engine {
         let mut cause = Some(error);
         while let Some(each) = cause {
             if each.downcast_ref() == Some(&lanyard_mdm::document::DocumentError::Binary) {
-                self.0.binary_plists.fetch_add(1, Ordering::Relaxed);
+                self.metrics().binary_plists.inc();
             }
             cause = each.source();
         }

@@ -51,6 +51,7 @@ impl Engine {
         let taken = due.len() as u64;
         self.pace(|pace, at| pace.went(taken, at));
         let outcomes = send_all(&topics, due, &self.0.clock).await;
+        outcomes.iter().for_each(|each| self.metrics().pushed(each));
         store.record_pushes(&outcomes, self.now()).await?;
         if taken == batch {
             return Ok(self.pace(|pace, at| pace.wait(at)));
@@ -123,6 +124,7 @@ async fn send_to_topic(
     outcomes
 }
 
+#[tracing::instrument(name = "push", level = "debug", skip_all, fields(otel.kind = "consumer"))]
 async fn send(topic: &Topic, Addressed { push, target }: Addressed, clock: &Clock) -> PushOutcome {
     let now = clock.now();
     if let Some((what, until)) = topic.rests(now) {

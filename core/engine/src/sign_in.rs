@@ -153,6 +153,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`SignInRefused`]
+    #[tracing::instrument(name = "sign in", level = "debug", skip_all)]
     pub async fn sign_in(&self, attempt: SignInAttempt) -> Result<SignedIn, SignInRefused> {
         let started = Instant::now();
         self.admit_address(attempt.remote)?;
@@ -190,6 +191,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`SignInRefused`]
+    #[tracing::instrument(name = "continue sign-in", level = "debug", skip_all)]
     pub async fn continue_sign_in(&self, next: NextStep) -> Result<SignedIn, SignInRefused> {
         let started = Instant::now();
         let now = self.now();
@@ -247,6 +249,7 @@ impl Engine {
         started: Instant,
         now: SystemTime,
     ) -> Result<SignedIn, SignInRefused> {
+        self.metrics().sign_in(&answer);
         let decision = asked.id().to_owned();
         let is_worth_recording = match &answer {
             Ok(decided) => match decided.verdict {

@@ -10,6 +10,7 @@
 //! | push certificates: read, and read again | `push` |
 //! | policies: which plugins answer which hooks | `policy` |
 //! | TLS, and what proxies are believed | `tls`, `proxies` |
+//! | logs and traces | `observability` |
 //! | `lanyard init` | [`init`] |
 //! | `lanyard backup`, `lanyard restore` | `backup` |
 //! | sealing keys: rotated while the server runs | `keys` |
@@ -24,6 +25,7 @@ pub mod http;
 pub mod init;
 mod keys;
 mod listener;
+mod observability;
 mod outside;
 mod policy;
 mod proxies;

@@ -291,6 +291,19 @@ pub(crate) async fn serve_operators(
     let _ = fs::remove_file(socket);
 }
 
+/// Serves counters on an address of this machine until `stop` turns true.
+pub(crate) async fn serve_metrics(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { told_to_stop(&mut stop).await });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the listener for counters failed");
+    }
+}
+
 /// Makes the operators' socket, which is its owner's alone. One that a killed server left is replaced.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use opentelemetry_otlp::ExporterBuildError;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::{
@@ -15,8 +16,9 @@ use crate::{
     assembly::{self, AssemblyError, Bases, named},
     backup::Backups,
     configuration::{Configuration, ConfigurationError, DeviceCa, TlsMode},
-    http::{self, BodyBudget, Shared, paths},
+    http::{self, BodyBudget, Metrics, Shared, paths},
     listener::{self, Front, Transport},
+    observability,
     proxies::Proxies,
     push::PushFiles,
     secrets,
@@ -32,8 +34,13 @@ pub enum ServeError {
     /// What it names.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// Traces cannot be sent as they are configured.
+    #[error("traces cannot be sent; see observability.otlp in lanyard.toml")]
+    Traces(#[from] ExporterBuildError),
     /// The address or the socket is not free.
-    #[error("cannot listen on {at}; see server.listen and server.admin_socket in lanyard.toml")]
+    #[error(
+        "cannot listen on {at}; see server.listen, server.admin_socket and observability.metrics_listen in lanyard.toml"
+    )]
     Listen {
         /// Where.
         at: String,
@@ -57,6 +64,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     // Database, journal and socket are their owner's alone, wherever the configuration puts them.
     umask(Mode::RWXG | Mode::RWXO);
     let configuration = Configuration::load(data)?;
+    let observed = observability::start(&configuration.observability)?;
     let cannot_listen = |at: String| move |source| ServeError::Listen { at, source };
 
     let address = configuration.server.listen;
@@ -89,6 +97,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         forms: keys.ring().derive("sign-in forms"),
         anchor: anchor(&configuration)?,
     };
+    let metrics = Metrics::new(engine.clone(), policies.calls());
     let (stop, stopped) = watch::channel(false);
 
     let socket = configuration.path(&configuration.server.admin_socket);
@@ -102,8 +111,18 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
         push_files.clone(),
         keys.clone(),
         Backups::new(configuration.clone(), keys.clone()),
+        metrics.clone(),
     );
     let mut running = JoinSet::new();
+    if let Some(address) = configuration.observability.metrics_listen {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(cannot_listen(address.to_string()))?;
+        running.spawn(listener::serve_metrics(
+            listener,
+            metrics.clone().router(),
+            stopped.clone(),
+        ));
+    }
     running.spawn({
         let (engine, mut stopped) = (engine.clone(), stopped.clone());
         async move {
@@ -137,10 +156,10 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     let budget = BodyBudget::new(limits);
     if let Some(listener) = identified {
         let transport = Transport::Tls(tls::acceptor(&configuration, Clients::Asked)?);
-        let managed = http::management_router(shared.clone(), limits, &budget);
+        let managed = http::management_router(shared.clone(), limits, &budget, metrics.clone());
         running.spawn(front.clone().serve(listener, transport, managed));
     }
-    let devices = http::device_router(shared, limits, &budget);
+    let devices = http::device_router(shared, limits, &budget, metrics);
     running.spawn(front.serve(listener, transport, devices));
 
     let link = format!("{}{}", bases.enrollment, paths::ENROLL);
@@ -155,6 +174,7 @@ pub async fn serve(data: &Path, ready: impl FnOnce(Option<&str>)) -> Result<(), 
     tracing::info!("stopping");
     let _ = stop.send(true);
     while running.join_next().await.is_some() {}
+    observed.end().await;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(crate) use asking::{ask, supersede};
 use crate::entity::approval::{Column, Entity, Model};
 use crate::instant::{from_millis, to_millis};
 use crate::word::word_enum;
-use crate::{Store, StoreError, TransactionKey, page};
+use crate::{MAX_PAGE, Store, StoreError, TransactionKey, page};
 
 /// How long an approval stands, from when it was asked for.
 pub const APPROVAL_STANDS: Duration = Duration::from_hours(7 * 24);
@@ -157,6 +157,23 @@ impl Store {
         let rows = query
             .order_by_desc(Column::CreatedAt)
             .limit(page(limit))
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(Approval::try_from).collect()
+    }
+
+    /// The approvals about a device, its enrollment's and its certificates', that nobody has answered yet; the oldest first, at most
+    /// [`MAX_PAGE`](crate::MAX_PAGE).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`], [`StoreError::Database`].
+    pub async fn pending_approvals(&self, udid: &str) -> Result<Vec<Approval>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::Udid.eq(udid))
+            .filter(Column::State.eq(ApprovalState::Pending.as_str()))
+            .order_by_asc(Column::CreatedAt)
+            .limit(MAX_PAGE)
             .all(&self.reader)
             .await?;
         rows.into_iter().map(Approval::try_from).collect()

@@ -98,6 +98,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: authenticate", level = "debug", skip_all)]
     pub async fn authenticate(
         &self,
         message: AuthenticateRow,

@@ -78,6 +78,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: caller", level = "debug", skip_all)]
     pub async fn caller(&self, fingerprint: &str) -> Result<Option<Caller>, StoreError> {
         let backend = self.reader.get_database_backend();
         let statement = Statement::from_sql_and_values(backend, STATEMENT, [fingerprint.into()]);

@@ -118,6 +118,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: identity", level = "debug", skip_all)]
     pub async fn identity(&self, fingerprint: &str) -> Result<Option<IdentityRow>, StoreError> {
         #[derive(FromQueryResult)]
         struct Columns {

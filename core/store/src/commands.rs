@@ -99,6 +99,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: find command", level = "debug", skip_all)]
     pub async fn find_command(
         &self,
         enrollment_id: &str,

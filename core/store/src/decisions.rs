@@ -74,6 +74,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: keep decision", level = "debug", skip_all)]
     pub async fn keep_decision(&self, record: &DecisionRecord) -> Result<(), StoreError> {
         self.insert_decision(self.writer()?, record).await
     }

@@ -86,6 +86,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: claim command", level = "debug", skip_all)]
     pub async fn claim_command(
         &self,
         enrollment_id: &str,
@@ -112,6 +113,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: note sent", level = "debug", skip_all)]
     pub async fn note_sent(&self, sent: &[SentNote]) -> Result<(), StoreError> {
         // In one order, so that two nodes do not wait for each other.
         let mut sent: Vec<_> = sent.iter().collect();
@@ -143,6 +145,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: settle", level = "debug", skip_all)]
     pub async fn settle(
         &self,
         enrollment_id: &str,

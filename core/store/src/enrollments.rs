@@ -120,6 +120,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: find enrollment", level = "debug", skip_all)]
     pub async fn find_enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         let row = Entity::find_by_id(id.to_owned()).one(&self.reader).await?;
         row.map(Enrollment::try_from).transpose()
@@ -209,6 +210,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: touch last seen", level = "debug", skip_all)]
     pub async fn touch_last_seen(&self, seen: &[(String, SystemTime)]) -> Result<(), StoreError> {
         let tx = self.begin().await?;
         lock_all(&tx, seen.iter().map(|(id, _)| id.as_str())).await?;

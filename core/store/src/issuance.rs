@@ -88,6 +88,7 @@ impl Store {
     ///
     /// [`StoreError::Conflict`] when the authority has used this serial number before, [`StoreError::Damaged`],
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: issue", level = "debug", skip_all)]
     pub async fn issue(
         &self,
         issuance: &NewIssuance,
@@ -147,6 +148,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: standing answer", level = "debug", skip_all)]
     pub async fn standing_answer(
         &self,
         key: &TransactionKey,

@@ -4,8 +4,8 @@
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
 //! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`,
-//! `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in `entity/`, how
-//! they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
+//! `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in
+//! `entity/`, how they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
 //! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
@@ -15,6 +15,7 @@
 
 mod approvals;
 mod authenticate;
+mod backlog;
 mod callers;
 mod certificates;
 mod challenges;
@@ -51,6 +52,7 @@ pub use approvals::{
     AskOutcome, NewApproval, RequestKey, Shown, TooManyPending,
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
+pub use backlog::Backlog;
 pub use callers::{Caller, CallingDevice};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;

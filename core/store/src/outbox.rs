@@ -67,6 +67,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: take pushes", level = "debug", skip_all)]
     pub async fn take_pushes(
         &self,
         now: SystemTime,
@@ -191,6 +192,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: schedule push", level = "debug", skip_all)]
     pub async fn schedule_push(
         &self,
         enrollment_id: &str,

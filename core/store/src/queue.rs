@@ -92,6 +92,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: enqueue", level = "debug", skip_all)]
     pub async fn enqueue(
         &self,
         new: NewCommand<'_>,
@@ -146,6 +147,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: next command", level = "debug", skip_all)]
     pub async fn next_command(
         &self,
         enrollment_id: &str,
@@ -176,6 +178,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: queue head", level = "debug", skip_all)]
     pub async fn queue_head(
         &self,
         enrollment_id: &str,
@@ -202,6 +205,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: pending work", level = "debug", skip_all)]
     pub async fn pending_work(&self, enrollment_id: &str) -> Result<PendingWork, StoreError> {
         let counts: Vec<(String, i64)> = Entity::find()
             .select_only()

@@ -72,6 +72,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Conflict`] when the id or the challenge exists already.
+    #[tracing::instrument(name = "store: create session", level = "debug", skip_all)]
     pub async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
         let row = Model {
             id: new.id.to_string(),
@@ -105,6 +106,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: find session", level = "debug", skip_all)]
     pub async fn find_session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
         let row = Entity::find_by_id(id.to_string()).one(&self.reader).await?;
         row.map(Session::try_from).transpose()

@@ -94,6 +94,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: token update", level = "debug", skip_all)]
     pub async fn token_update(
         &self,
         message: TokenUpdate<'_>,
@@ -146,6 +147,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Damaged`], [`StoreError::Database`].
+    #[tracing::instrument(name = "store: check out", level = "debug", skip_all)]
     pub async fn check_out(
         &self,
         id: &str,

@@ -1,10 +1,11 @@
 //! One call: a store with its budgets, a fresh instance, and what went wrong if something did.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanyard_policy::{Called, Decision, HookFailure, Used};
 use tokio::time::timeout;
+use tracing::{Span, field::Empty};
 use wasmtime::component::{InstancePre, ResourceTableError};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -57,6 +58,12 @@ impl<H: Hook> Callable<H> {
     /// Makes an instance, runs `ask` with it, and takes it down again. The inner result is the plugin's own: it cannot tell.
     ///
     /// Dropping the future ends the plugin at its next epoch tick; that is how the deadline works.
+    #[tracing::instrument(
+        name = "call plugin",
+        level = "debug",
+        skip_all,
+        fields(hook = H::INTERFACE, binding = %self.bound.name, fuel = Empty, failure = Empty, otel.status_code = Empty)
+    )]
     pub(crate) async fn call<V>(
         &self,
         decision: &Decision,
@@ -66,12 +73,14 @@ impl<H: Hook> Callable<H> {
         let _turn = match timeout(limits.deadline, self.bound.turns.acquire()).await {
             Ok(Ok(turn)) => turn,
             Ok(Err(_)) | Err(_) => {
-                return Err(HookFailure::Unavailable {
+                let failure = HookFailure::Unavailable {
                     detail: format!(
                         "all {} of the plugin's calls are taken",
                         limits.concurrent_calls
                     ),
-                });
+                };
+                self.counted(Some(&failure), limits.deadline, 0);
+                return Err(failure);
             }
         };
         let started = Instant::now();
@@ -100,11 +109,28 @@ impl<H: Hook> Callable<H> {
                 answer
             })
             .await;
-        called.used.micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let took = started.elapsed();
+        called.used.micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let fuel = called.used.fuel;
         decision.meter.note(called);
-        answer?.map_err(|said| HookFailure::Unavailable {
-            detail: one_line(&said),
-        })
+        let answer = answer.and_then(|answer| {
+            answer.map_err(|said| HookFailure::Unavailable {
+                detail: one_line(&said),
+            })
+        });
+        self.counted(answer.as_ref().err(), took, fuel);
+        answer
+    }
+
+    /// Notes a call where operators see it: in the counters, and in the trace of what it was made for.
+    fn counted(&self, failure: Option<&HookFailure>, took: Duration, fuel: u64) {
+        self.bound.calls.count(H::INTERFACE, failure, took, fuel);
+        let span = Span::current();
+        span.record("fuel", fuel);
+        if let Some(failure) = failure {
+            span.record("failure", failure.code());
+            span.record("otel.status_code", "ERROR");
+        }
     }
 
     /// Starts an instance and compares the types of its hook with the contract's, without asking it anything. The

@@ -9,6 +9,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::bindings::capabilities::Capabilities;
 use crate::cache::Cache;
+use crate::calls::Calls;
 use crate::credential::Credentials;
 use crate::directories::Directories;
 use crate::sandbox;
@@ -74,6 +75,7 @@ pub struct PluginHost {
     pub(crate) verifications: Arc<Semaphore>,
     pub(crate) outside: Arc<Outside>,
     pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) calls: Calls,
 }
 
 /// How long a plugin computes before other tasks of the same thread get their turn.
@@ -101,6 +103,7 @@ impl PluginHost {
             capacity,
             outside: Arc::default(),
             cache: None,
+            calls: Calls::default(),
         })
     }
 
@@ -114,8 +117,14 @@ impl PluginHost {
             verifications: Arc::clone(&self.verifications),
             outside: Arc::clone(&self.outside),
             cache: self.cache.clone(),
+            calls: self.calls.clone(),
             ..Self::new(capacity)?
         })
+    }
+
+    /// What is counted of the calls of its plugins, and of those of the hosts [beside](Self::beside) it.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// What bindings can grant by name.

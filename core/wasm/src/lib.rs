@@ -27,6 +27,7 @@ mod address;
 mod bindings;
 mod cache;
 mod call;
+mod calls;
 mod capability;
 mod contract;
 mod credential;
@@ -54,6 +55,7 @@ mod verify;
 
 pub use cache::{Cache, CacheError};
 pub use call::ENGINE;
+pub use calls::Calls;
 pub use credential::{Credential, CredentialScheme, Credentials};
 pub use directories::{Directories, DirectoryError, DirectorySettings, LdapDirectory};
 pub use error::LoadError;

@@ -9,6 +9,7 @@ use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
 use crate::call::Callable;
+use crate::calls::Calls;
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
 use crate::grant::Grants;
@@ -105,6 +106,7 @@ pub struct Plugin {
     pre: InstancePre<CallState>,
     description: Arc<Description>,
     verifying: Arc<Semaphore>,
+    calls: Calls,
     outside: Arc<Outside>,
     capacity: Capacity,
     was_cached: bool,
@@ -122,6 +124,7 @@ impl Plugin {
             pre,
             description: Arc::new(description),
             verifying: Arc::clone(&host.verifications),
+            calls: host.calls.clone(),
             outside: Arc::clone(&host.outside),
             capacity: host.capacity.clone(),
             was_cached,
@@ -256,6 +259,7 @@ impl Plugin {
             grants: Arc::new(terms.grants),
             outside: Arc::clone(&self.outside),
             verifying: Arc::clone(&self.verifying),
+            calls: self.calls.clone(),
         });
         let callable = self.try_out::<H>(&bound).await?;
         self.check_settings(&bound).await?;

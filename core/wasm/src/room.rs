@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::calls::Calls;
 use crate::error::LoadError;
 use crate::host::{Capacity, Outside, PluginHost, StartError};
 use crate::plugin::{Plugin, Terms};
@@ -78,6 +79,11 @@ impl Rooms {
     #[must_use]
     pub fn caching(self, cache: Cache) -> Self {
         self.ordinary.caching(cache).into()
+    }
+
+    /// What is counted of the calls of plugins, in all rooms.
+    pub fn calls(&self) -> &Calls {
+        self.ordinary.calls()
     }
 
     /// What bindings can grant by name.

@@ -9,6 +9,7 @@ use url::Url;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::calls::Calls;
 use crate::credential::Credential;
 use crate::directories::LdapDirectory;
 use crate::grant::{Grants, covered, without_query};
@@ -37,6 +38,7 @@ pub(crate) struct Bound {
     pub(crate) turns: Semaphore,
     /// The host's places for computing uses of `secret.verify`.
     pub(crate) verifying: Arc<Semaphore>,
+    pub(crate) calls: Calls,
 }
 
 /// Everything that belongs to one call and is gone with it.

@@ -4,6 +4,7 @@ mod approvals;
 mod certificates;
 mod directories;
 mod events;
+mod obstacles;
 mod schedules;
 mod script;
 mod selection;

@@ -22,6 +22,7 @@ mod javascript;
 mod ldap_directory;
 mod main_job;
 mod nodes;
+mod observability;
 mod oidc_directory;
 mod plugin;
 mod policy;

@@ -77,6 +77,7 @@ impl Engine {
         match outcome {
             IssueOutcome::Issued => {
                 let serial = &issuance.certificate.serial;
+                self.metrics().certificate(binding.purpose);
                 tracing::info!(session = %id, serial, purpose = binding.purpose.as_str(), "certificate issued");
                 Ok(certificate)
             }

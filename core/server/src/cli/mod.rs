@@ -15,12 +15,7 @@ mod policy;
 mod show;
 mod standing;
 
-use std::{
-    error::Error,
-    io::{IsTerminal as _, Write as _},
-    path::Path,
-    process::ExitCode,
-};
+use std::{error::Error, io::Write as _, path::Path, process::ExitCode};
 
 use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
 use clap::Parser as _;
@@ -93,7 +88,6 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
             ))
         }
         Task::Serve => {
-            log_to_stderr();
             let announce = |link: Option<&str>| match link {
                 Some(link) => invite(link),
                 None => ask_for_push_certificate(&data),
@@ -293,17 +287,6 @@ fn ask_for_push_certificate(data: &Path) {
          makes a push certificate and prints the section that names it.",
         data.display()
     ));
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LANYARD_LOG").unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm_migration=warn")
-    });
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 /// The day of it, in UTC.

@@ -19,9 +19,9 @@ use question::{Answer, Measured, Question};
 use super::{
     Connect, Outcome,
     arguments::{Asking, PluginAction},
-    decisions, log_to_stderr, print, print_json,
+    decisions, print, print_json,
 };
-use crate::policy::Document;
+use crate::{observability, policy::Document};
 
 pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: bool) -> Outcome {
     match action {
@@ -71,7 +71,7 @@ pub(super) async fn run(client: Connect<'_>, action: PluginAction, json_output: 
         }
         PluginAction::Test { file, arguments } => test::run(&file, &arguments).await,
         PluginAction::Run { asking } => {
-            log_to_stderr();
+            observability::log_to_stderr();
             let Answer { verdict, used } = question(&asking).await?.put().await;
             let verdict = verdict?;
             if json_output {

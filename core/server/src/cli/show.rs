@@ -3,6 +3,7 @@
 mod decisions;
 mod keys;
 mod push;
+mod why;
 
 use std::time::{Duration, SystemTime};
 
@@ -99,6 +100,7 @@ pub(super) fn device(device: &Value) -> String {
             }
         ),
     ];
+    lines.extend(why::lines(device));
     if let Some(commands) = device["commands"]
         .as_array()
         .filter(|commands| !commands.is_empty())

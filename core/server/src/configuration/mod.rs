@@ -4,6 +4,7 @@
 //! `LANYARD_<SECTION>_<KEY>`, as in `LANYARD_SERVER_LISTEN=0.0.0.0:443`.
 
 mod database_url;
+mod observability;
 mod overrides;
 mod sections;
 
@@ -16,6 +17,7 @@ use serde::Deserialize as _;
 use toml::Table;
 
 pub use database_url::DatabaseUrl;
+pub use observability::{LogFormat, Observability};
 use overrides::{PREFIX, override_with};
 pub use sections::{
     Configuration, Credential, CredentialScheme, Database, DeviceCa, Enrollment, Identity, Ldap,
@@ -178,7 +180,9 @@ impl Configuration {
                 "at least 8192; messages have 3 to 5 KB",
             );
         }
-        Ok(())
+        self.observability
+            .check()
+            .or_else(|(key, found, right)| wrong(key, &found, right))
     }
 
     /// The data directory.

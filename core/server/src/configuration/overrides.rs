@@ -21,6 +21,7 @@ pub(super) fn override_with(table: &mut Table, name: &str, value: &str) {
         "push",
         "plugins",
         "limits",
+        "observability",
     ];
     if !SECTIONS.contains(&section) {
         return;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 use lanyard_wasm::UrlPrefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, Observability};
 use crate::{proxies::Networks, signature::TrustedKeys};
 
 /// The configuration of one node.
@@ -46,6 +46,9 @@ pub struct Configuration {
     /// How large requests may be.
     #[serde(default)]
     pub limits: Limits,
+    /// What operators see of the server.
+    #[serde(default)]
+    pub observability: Observability,
     /// The data directory.
     #[serde(skip)]
     pub(super) data: PathBuf,

@@ -9,19 +9,18 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
     routing::{delete, get, post, put},
 };
-use lanyard_engine::{CommandRefused, Engine};
+use lanyard_engine::{CommandRefused, Engine, Obstacle};
 use lanyard_mdm::document::{self, Limits};
 use lanyard_policy::Secret;
-use lanyard_store::{CommandSummary, Enrollment, User};
+use lanyard_store::{CommandSummary, Enrollment, StoreError, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::{failure::Failure, metrics::Metrics};
 use crate::{backup::Backups, keys::Keys, policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
@@ -35,6 +34,7 @@ pub(crate) fn router(
     push_files: PushFiles,
     keys: Keys,
     backups: Backups,
+    metrics: Metrics,
 ) -> Router {
     let api = Router::new()
         .route("/users", get(users).post(add_user))
@@ -48,7 +48,6 @@ pub(crate) fn router(
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics))
         .nest("/api/v1", api)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(engine.clone())
@@ -67,6 +66,7 @@ pub(crate) fn router(
         .nest("/api/v1/backup", super::backup::router(backups))
         .nest("/api/v1/keys", super::keys::router(keys))
         .nest("/api/v1/policies", super::policy::router(engine, policies))
+        .merge(metrics.router())
 }
 
 #[derive(Deserialize)]
@@ -181,16 +181,43 @@ async fn device(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
     let Some(device) = engine.device(&id).await? else {
-        return Err(CommandRefused::UnknownDevice(id).into());
+        return Err(unknown_device(&engine, id).await?);
     };
     let commands = engine.commands(&id, PAGE).await?;
     let ends = engine.identity_ends(std::slice::from_ref(&device)).await?;
     let mut shown = device_json(&device, &ends);
     let attestation = engine.attestation(&device).await?;
     shown["attested"] = attestation.map(|by| by.to_string()).into();
-    shown["next_push_at"] = json!(engine.next_push(&id).await?.map(seconds));
     shown["commands"] = commands.iter().map(command_json).collect();
+    let situation = engine.situation(&device).await?;
+    shown["why"] = situation.obstacles.iter().map(obstacle_json).collect();
+    shown["last_answer"] = situation.last_answer.as_ref().map(command_json).into();
+    shown["next_push_at"] = json!(situation.next_push.map(seconds));
+    shown["waiting"] = json!({
+        "ready": situation.waiting.ready,
+        "not_now": situation.waiting.not_now,
+    });
     Ok(Json(shown))
+}
+
+/// One that is not enrolled may be known all the same: somebody has to answer before it is.
+async fn unknown_device(engine: &Engine, id: String) -> Result<Failure, StoreError> {
+    let pending = engine.pending_approvals(&id).await?;
+    Ok(match pending.first() {
+        Some(approval) => Failure::unknown(&format!(
+            "there is no enrolled device {id}: its enrollment waits for a person's answer, see `lanyard approvals show {}`",
+            approval.asked.id
+        )),
+        None => CommandRefused::UnknownDevice(id).into(),
+    })
+}
+
+fn obstacle_json(obstacle: &Obstacle) -> Value {
+    json!({
+        "code": obstacle.code(),
+        "text": obstacle.to_string(),
+        "since": obstacle.since().map(seconds),
+    })
 }
 
 /// The device is nobody's any more; its history stays.
@@ -263,17 +290,6 @@ async fn cancel_command(
 async fn push(State(engine): State<Engine>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
     engine.push(&id).await?;
     Ok(StatusCode::ACCEPTED)
-}
-
-/// Prometheus' text format.
-async fn metrics(State(engine): State<Engine>) -> Response {
-    let text = format!(
-        "# HELP lanyard_binary_plists_refused_total Binary property lists from devices, each answered 400.\n\
-         # TYPE lanyard_binary_plists_refused_total counter\n\
-         lanyard_binary_plists_refused_total {}\n",
-        engine.binary_plists_refused()
-    );
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 fn user_json(user: &User) -> Value {

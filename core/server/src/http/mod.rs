@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod log_budget;
 mod mdm;
+mod metrics;
 pub mod paths;
 mod policy;
 mod push;
@@ -34,6 +35,7 @@ pub(crate) use limits::BodyBudget;
 pub(crate) use limits::FIELDS;
 use limits::{within_budget, within_time};
 use log_budget::LogBudget;
+pub use metrics::Metrics;
 pub(crate) use policy::Application;
 
 use crate::configuration::Limits;
@@ -56,7 +58,12 @@ pub struct Shared {
 pub struct Remote(pub IpAddr);
 
 /// Everything that devices and persons may ask of us.
-pub(crate) fn device_router(shared: Shared, limits: &Limits, budget: &BodyBudget) -> Router {
+pub(crate) fn device_router(
+    shared: Shared,
+    limits: &Limits,
+    budget: &BodyBudget,
+    metrics: Metrics,
+) -> Router {
     let small = DefaultBodyLimit::max(limits.scep_bytes);
     let scep_routes = Router::new()
         .route(paths::SCEP, get(scep::get).post(scep::post))
@@ -89,12 +96,17 @@ pub(crate) fn device_router(shared: Shared, limits: &Limits, budget: &BodyBudget
         .merge(scep_routes)
         .merge(enrollment_routes)
         .merge(management_routes(limits));
-    within_limits(router, budget, shared)
+    within_limits(router, budget, metrics, shared)
 }
 
 /// What managed devices may ask of us where they show their certificate: nothing else is there.
-pub(crate) fn management_router(shared: Shared, limits: &Limits, budget: &BodyBudget) -> Router {
-    within_limits(management_routes(limits), budget, shared)
+pub(crate) fn management_router(
+    shared: Shared,
+    limits: &Limits,
+    budget: &BodyBudget,
+    metrics: Metrics,
+) -> Router {
+    within_limits(management_routes(limits), budget, metrics, shared)
 }
 
 fn management_routes(limits: &Limits) -> Router<Shared> {
@@ -104,10 +116,16 @@ fn management_routes(limits: &Limits) -> Router<Shared> {
         .layer(DefaultBodyLimit::max(limits.mdm_bytes))
 }
 
-fn within_limits(router: Router<Shared>, budget: &BodyBudget, shared: Shared) -> Router {
+fn within_limits(
+    router: Router<Shared>,
+    budget: &BodyBudget,
+    metrics: Metrics,
+    shared: Shared,
+) -> Router {
     router
         .layer(from_fn_with_state(budget.clone(), within_budget))
         .layer(from_fn(within_time))
+        .layer(from_fn_with_state(metrics, metrics::observed))
         .with_state(shared)
 }
 

@@ -19,3 +19,30 @@ pub const SCEP: &str = "/scep/device";
 pub const CHECK_IN: &str = "/mdm/checkin";
 /// Commands.
 pub const CONNECT: &str = "/mdm/connect";
+
+/// All of them, and what is none, as counters and traces name them.
+pub(super) const ALL: [&str; 10] = [
+    ENROLL,
+    STEP,
+    CALLBACK,
+    STYLE,
+    ANCHOR,
+    PROFILE_SERVICE,
+    SCEP,
+    CHECK_IN,
+    CONNECT,
+    OTHER,
+];
+/// Every other path.
+const OTHER: &str = "other";
+
+/// The name of the route that a request took; SCEP has several that are one.
+pub(super) fn named(matched: Option<&str>) -> &'static str {
+    let matched = matched.unwrap_or_default();
+    let known = ALL.into_iter().find(|path| *path == matched);
+    known.unwrap_or(if matched.starts_with(SCEP) {
+        SCEP
+    } else {
+        OTHER
+    })
+}

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lanyard_engine::{Ceilings, Engine, Hooks, LocalUsers};
 use lanyard_pki::Digest;
 use lanyard_store::{DecisionRecord, NewPlugin, PolicyRevision, Store, StoreError, StoredPlugin};
-use lanyard_wasm::{Plugin, Room, Rooms};
+use lanyard_wasm::{Calls, Plugin, Room, Rooms};
 use tokio::sync::Mutex;
 
 use crate::signature::TrustedKeys;
@@ -55,6 +55,11 @@ impl Policies {
             trusted,
             compiled: Mutex::default(),
         }))
+    }
+
+    /// What is counted of the calls of plugins.
+    pub(crate) fn calls(&self) -> &Calls {
+        self.0.rooms.calls()
     }
 
     /// The hooks of the revision in force; of none, the native directory.

@@ -47,6 +47,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Database`].
+    #[tracing::instrument(name = "store: record pushes", level = "debug", skip_all)]
     pub async fn record_pushes(
         &self,
         outcomes: &[PushOutcome],

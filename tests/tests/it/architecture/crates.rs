@@ -95,6 +95,16 @@ const NAMED_BY_ONE: &[(&str, &[&str])] = &[
     ("lanyard-wasm", &["wasmtime", "wasmtime-wasi"]),
     ("lanyard-sdk", &["wit-bindgen"]),
     ("lanyard-push", &["a2"]),
+    (
+        "lanyard-server",
+        &[
+            "opentelemetry",
+            "opentelemetry-http",
+            "opentelemetry-otlp",
+            "opentelemetry_sdk",
+            "tracing-opentelemetry",
+        ],
+    ),
     ("lanyard-store", &["sea-orm", "sea-orm-migration", "sqlx"]),
 ];
 

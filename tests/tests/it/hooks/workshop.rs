@@ -252,6 +252,13 @@ impl Workshop {
 
     /// The same, with this device token.
     pub(crate) async fn enroll_with(&self, token: DeviceToken) -> Managed<'_> {
+        let managed = self.authenticated().await;
+        managed.update_token(token).await;
+        managed
+    }
+
+    /// Every phase up to Authenticate.
+    pub(crate) async fn authenticated(&self) -> Managed<'_> {
         let (device, profile) = self.delivered().await;
         let managed = Managed {
             workshop: self,
@@ -263,7 +270,6 @@ impl Workshop {
         let facts = &managed.device.model.facts;
         let authenticate = managed.management.authenticate(sender, facts).unwrap();
         managed.check_in(&authenticate.to_xml()).await;
-        managed.update_token(token).await;
         managed
     }
 }
@@ -285,6 +291,11 @@ pub(crate) struct Managed<'a> {
 impl Managed<'_> {
     pub(crate) fn udid(&self) -> &str {
         self.device.udid()
+    }
+
+    /// The device itself.
+    pub(crate) fn as_device(&self) -> &Device {
+        &self.device
     }
 
     /// TokenUpdate.
