@@ -20,7 +20,7 @@
 //! | what plugins may issue | `ceilings` |
 //! | decision records | `records` |
 //! | what waits for a person's answer | `approvals` |
-//! | what operators do | `administration`, `persons` |
+//! | what operators do | `administration`, `batches`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
 //! Every method goes the same way: bytes become a typed request, hooks are asked with no transaction open,
@@ -30,6 +30,7 @@
 mod administration;
 mod approvals;
 mod background;
+mod batches;
 mod ceilings;
 mod check_in;
 mod clock;
@@ -71,6 +72,7 @@ use uuid::Uuid;
 
 pub use administration::{CommandRefused, Sent};
 pub use approvals::ApprovalRefused;
+pub use batches::{BatchSent, Recipients};
 pub use ceilings::{CeilingReached, Ceilings};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;

@@ -136,6 +136,10 @@ pub struct Lifetimes {
     pub interim: Duration,
     /// The management identity. Default: a year.
     pub identity: Duration,
+    /// A command on record, from its end on. Default: 90 days.
+    pub commands: Duration,
+    /// A decision on record. Default: 90 days.
+    pub decisions: Duration,
 }
 
 impl Default for Lifetimes {
@@ -146,6 +150,8 @@ impl Default for Lifetimes {
             challenge: HOUR,
             interim: 24 * HOUR,
             identity: 365 * 24 * HOUR,
+            commands: 90 * 24 * HOUR,
+            decisions: 90 * 24 * HOUR,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Puts an engine together from the configuration: the one place where every part is named.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use lanyard_engine::{
     DeviceAuthority, Engine, ErrorChain, Lifetimes, LocalUsers, PasswordError, ProfileSigner,
@@ -150,6 +150,8 @@ pub(crate) async fn engine(
         session: Duration::from_secs(
             60 * u64::from(configuration.enrollment.session_minutes.get()),
         ),
+        commands: days(configuration.retention.commands_days),
+        decisions: days(configuration.retention.decisions_days),
         ..Lifetimes::default()
     };
     let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
@@ -194,6 +196,10 @@ pub(crate) async fn engine(
         store,
     };
     Ok((Engine::new(setup).await?, policies, keys))
+}
+
+fn days(days: NonZeroU32) -> Duration {
+    Duration::from_hours(24 * u64::from(days.get()))
 }
 
 /// Whether a server could start with these files: keys open, and are those of their certificates.

@@ -3,7 +3,7 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`,
+//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `batches`, `delivery`, `commands`, `outbox`,
 //! `events`, `leases`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in `entity/`, how
 //! they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
 //!
@@ -15,6 +15,7 @@
 
 mod approvals;
 mod authenticate;
+mod batches;
 mod callers;
 mod certificates;
 mod challenges;
@@ -31,6 +32,8 @@ mod issuance;
 mod leases;
 mod migration;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod policies;
 mod queue;
 mod resealing;
@@ -51,6 +54,7 @@ pub use approvals::{
     AskOutcome, NewApproval, RequestKey, Shown, TooManyPending,
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
+pub use batches::{BatchCommand, NewBatch};
 pub use callers::{Caller, CallingDevice};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;

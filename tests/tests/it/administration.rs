@@ -4,6 +4,7 @@ mod backup;
 mod devices;
 mod keys;
 mod log;
+mod many;
 mod persons;
 mod set_up;
 mod starting;

@@ -10,6 +10,7 @@ mod m0007_command_decision;
 mod m0008_approval_facts;
 mod m0009_lease;
 mod m0010_push;
+mod m0014_queue;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_approval_facts::Migration),
             Box::new(m0009_lease::Migration),
             Box::new(m0010_push::Migration),
+            Box::new(m0014_queue::Migration),
         ]
     }
 }
