@@ -239,7 +239,7 @@ async fn work(store: &Store) {
 }
 
 async fn tidy(store: &Store) {
-    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_010_010);
     store.forget_commands(long_ago, 500).await.unwrap();
     store
         .forget_expired_challenges(long_ago, 500)

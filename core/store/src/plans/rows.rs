@@ -1,11 +1,16 @@
-//! A million rows in each table that grows with devices.
+//! A million rows in each table that grows with devices, and many in the others.
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::Store;
 
-/// How many.
+/// How many in each table that grows with devices.
 const ROWS: u32 = 1_000_000;
+
+/// How many in those whose rows go by themselves.
+const PASSING_ROWS: u32 = 100_000;
+
+const PASSING: [&str; 2] = ["challenge_use", "event_outbox"];
 
 /// The tables, in the order in which their foreign keys need them.
 pub(super) const TABLES: [&str; 8] = [
@@ -25,7 +30,8 @@ const CONTENT: [&str; 8] = [
      SELECT '00000000-0000-4000-8000-0000' || n, 'school', 'person-' || n, 'A person', '{}', \
      CASE WHEN n % 1000 = 0 THEN 'authenticated' ELSE 'completed' END, CAST('challenge ' || n AS BLOB), 5, n, n",
     "(fingerprint, serial, authority, subject, purpose, session_id, enrollment_id, issued_at, not_after, der) \
-     SELECT 'fingerprint-' || n, 'serial-' || n, 'device', 'CN=Device', 'identity', '00000000-0000-4000-8000-0000' || n, \
+     SELECT 'fingerprint-' || n, 'serial-' || n, 'device', 'CN=Device', 'identity', \
+     CASE WHEN n % 1000 = 0 THEN NULL ELSE '00000000-0000-4000-8000-0000' || n END, \
      'device-' || n, n, 2000000000000, CAST('certificate' AS BLOB) ",
     "(endpoint, transaction_id, signer_spki, csr_sha256, state, fingerprint, challenge_id, created_at, updated_at) \
      SELECT 'device', 'transaction-' || n, 'signer-' || n, 'request', 'issued', 'fingerprint-' || n, 'challenge-' || n, n, n",
@@ -57,21 +63,14 @@ pub(super) async fn fill(store: &Store) {
             run(&format!("PRAGMA {pragma}")).await;
         }
     }
-    // As many digits for each, so that what is inserted comes last in each index.
-    let (first, last) = (10_000_000, 10_000_000 + ROWS - 1);
-    let (octets, numbers) = if on_postgres {
-        (
-            "bytea",
-            format!("generate_series({first}, {last}) AS numbers(n)"),
-        )
-    } else {
-        let recursive = format!(
-            "(WITH RECURSIVE each(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM each WHERE n < {last}) SELECT n FROM each)"
-        );
-        ("BLOB", recursive)
-    };
+    let octets = if on_postgres { "bytea" } else { "BLOB" };
     for (table, content) in TABLES.iter().zip(CONTENT) {
-        let content = content.replace("BLOB", octets);
+        let rows = if PASSING.contains(table) {
+            PASSING_ROWS
+        } else {
+            ROWS
+        };
+        let (content, numbers) = (content.replace("BLOB", octets), numbers(on_postgres, rows));
         let insert = format!("INSERT INTO {table} {content} FROM {numbers}");
         let filling = if on_postgres {
             // References are right as they are, and looking each up would take most of the time.
@@ -90,5 +89,17 @@ pub(super) async fn fill(store: &Store) {
         for pragma in ["foreign_keys = ON", "synchronous = FULL"] {
             run(&format!("PRAGMA {pragma}")).await;
         }
+    }
+}
+
+/// So many numbers `n`. All have as many digits, so that what is made of them comes last in each index.
+fn numbers(on_postgres: bool, count: u32) -> String {
+    let (first, last) = (10_000_000, 10_000_000 + count - 1);
+    if on_postgres {
+        format!("generate_series({first}, {last}) AS numbers(n)")
+    } else {
+        format!(
+            "(WITH RECURSIVE each(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM each WHERE n < {last}) SELECT n FROM each)"
+        )
     }
 }
