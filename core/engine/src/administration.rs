@@ -1,6 +1,6 @@
 //! What operators do with devices and commands.
 
-use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand, UnlockToken};
+use lanyard_commands::{ClearPasscode, Command, CommandError, RawCommand};
 use lanyard_mdm::{
     connect,
     document::{self, Limits},
@@ -8,7 +8,7 @@ use lanyard_mdm::{
 use lanyard_policy::{Attestation, CommandRequest, HookPoint, Occurrence};
 use lanyard_store::{
     CancelOutcome, CheckOutOutcome, CommandSummary, DecisionRecord, EnqueueOutcome, Enrollment,
-    NewCommand, ScheduleOutcome, Store, StoreError,
+    MAX_PAGE, NewCommand, ScheduleOutcome, Store, StoreError,
 };
 use plist::Dictionary;
 use uuid::Uuid;
@@ -16,10 +16,10 @@ use uuid::Uuid;
 use crate::{CeilingReached, Engine, Refusal, refusal::chain, stable_uuid::stable_uuid};
 
 /// Who a command comes from that no hook issued.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 
 /// Delivered without asking command-selection when an operator queued them: no plugin stands between an operator and a wipe.
-const BYPASS_SELECTION: [&str; 3] = ["EraseDevice", "DeviceLock", "EnableLostMode"];
+pub(crate) const BYPASS_SELECTION: [&str; 3] = ["EraseDevice", "DeviceLock", "EnableLostMode"];
 
 /// Who wants a command.
 #[derive(Clone, Copy)]
@@ -63,6 +63,12 @@ pub enum CommandRefused {
     /// It has no form that could be sent.
     #[error("the command cannot be sent: {0}")]
     Unsendable(String),
+    /// It may destroy what is on a device.
+    #[error("a command that may destroy what is on a device is not sent to all: name the devices")]
+    NotToAll,
+    /// It is for more devices than are served at once.
+    #[error("{0} devices are named; at once, a command goes to {MAX_PAGE} at most")]
+    TooMany(usize),
     /// No such device.
     #[error("there is no enrolled device {0}")]
     UnknownDevice(String),
@@ -209,15 +215,9 @@ impl Engine {
         unchecked: bool,
     ) -> Result<Sent, CommandRefused> {
         let command = if needs_unlock_token(request) {
-            let token = self.store().unlock_token(device).await?;
-            let token = token.ok_or_else(|| CommandRefused::NoUnlockToken(device.to_owned()))?;
-            Command::from(ClearPasscode {
-                unlock_token: UnlockToken::new(token.expose().clone())?,
-            })
-        } else if unchecked {
-            RawCommand::from_dictionary(request.clone())?.into()
+            self.clear_passcode(device).await?
         } else {
-            Command::from_dictionary(request)?
+            parsed(request, unchecked)?
         };
         let uuid = Uuid::new_v4();
         match self
@@ -250,7 +250,7 @@ impl Engine {
         wanted: &CommandRequest,
     ) -> Result<Issued, CommandRefused> {
         let request = document::read(wanted.command_plist.as_bytes(), Limits::default())
-            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+            .map_err(|error| unsendable(&error))?;
         let command = Command::from_dictionary(&request)?;
         if command.request_type() != wanted.request_type {
             return Err(CommandRefused::Unsendable(format!(
@@ -267,11 +267,8 @@ impl Engine {
         let (point, binding) = by;
         let wish = format!("{point}\0{binding}\0{enrollment}\0{}", wanted.dedupe_key);
         let uuid = stable_uuid(wish.as_bytes());
-        let known = self
-            .store()
-            .find_command(enrollment, &uuid.to_string())
-            .await?;
-        if known.is_some() {
+        let wished = self.store().was_wished(enrollment, &uuid.to_string()).await;
+        if wished? {
             return Ok(Issued::Before);
         }
         let exchanges = &self.0.exchanges;
@@ -301,9 +298,9 @@ impl Engine {
         origin: Origin<'_>,
     ) -> Result<EnqueueOutcome, CommandRefused> {
         let payload = connect::Command::new(uuid.to_string(), command.to_dictionary())
-            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?
+            .map_err(|error| unsendable(&error))?
             .to_xml()
-            .map_err(|error| CommandRefused::Unsendable(chain(&error)))?;
+            .map_err(|error| unsendable(&error))?;
         let (by, decision) = match origin {
             Origin::Operator => (OPERATOR, None),
             Origin::Plugin { binding, decision } => (binding, Some(decision)),
@@ -320,7 +317,7 @@ impl Engine {
         };
         let outcome = store.enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {
-            self.metrics().queued(matches!(origin, Origin::Operator));
+            self.metrics().queued(matches!(origin, Origin::Operator, 1));
             let request_type = command.request_type();
             tracing::info!(enrollment, command = %uuid, request_type, origin = by, decision, "command queued");
             self.0.outbox.notify_one();
@@ -382,7 +379,20 @@ impl Engine {
     }
 }
 
-fn needs_unlock_token(request: &Dictionary) -> bool {
+/// The command that a request asks for; with `unchecked`, one of the catalogue goes as it is, too.
+pub(crate) fn parsed(request: &Dictionary, unchecked: bool) -> Result<Command, CommandError> {
+    if unchecked {
+        Ok(RawCommand::from_dictionary(request.clone())?.into())
+    } else {
+        Command::from_dictionary(request)
+    }
+}
+
+pub(crate) fn unsendable(error: &(dyn std::error::Error + 'static)) -> CommandRefused {
+    CommandRefused::Unsendable(chain(error))
+}
+
+pub(crate) fn needs_unlock_token(request: &Dictionary) -> bool {
     let kind = request.get("RequestType").and_then(plist::Value::as_string);
     kind == Some(ClearPasscode::REQUEST_TYPE) && !request.contains_key("UnlockToken")
 }

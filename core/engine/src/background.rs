@@ -14,6 +14,8 @@ pub(crate) const TICK: Duration = Duration::from_secs(1);
 const LOOK_UP: Duration = Duration::from_secs(60);
 /// The work of looking up persons.
 pub(crate) const PERSONS: &str = "persons";
+/// The work of forgetting.
+const TIDYING: &str = "tidying";
 /// How long one node is the one that looks up persons, or tidies, unless it says so again.
 pub(crate) const KEEPER: Duration = Duration::from_secs(15);
 /// How often somebody is reminded of identities that are as they were.
@@ -22,9 +24,8 @@ const REMINDED_AGAIN: Duration = Duration::from_hours(24);
 const TIDY: Duration = Duration::from_secs(60);
 /// How many of them one look forgets, so that no other write waits long.
 const TIDY_BATCH: u64 = 500;
-
-/// How long decision records are kept.
-const DECISIONS_KEPT: Duration = Duration::from_hours(90 * 24);
+/// How often one look forgets that many commands, of which there are the most.
+const COMMAND_BATCHES: usize = 40;
 
 impl Engine {
     /// Does all of it until `stop` is ready. Run one of it on each node: they share the work. A database that is away is tried again at the
@@ -157,7 +158,7 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
-        if !self.holds("tidying", KEEPER).await? {
+        if !self.holds(TIDYING, KEEPER).await? {
             return Ok(());
         }
         let now = self.now();
@@ -175,22 +176,37 @@ impl Engine {
             .await?;
         let decisions = self
             .store()
-            .forget_decisions(now - DECISIONS_KEPT, TIDY_BATCH)
+            .forget_decisions(now - self.setup().lifetimes.decisions, TIDY_BATCH)
             .await?;
+        let commands = self.forget_commands().await?;
         let approvals = self.store().expire_approvals(now, TIDY_BATCH).await?;
         let transactions = self.store().forget_transactions(now, TIDY_BATCH).await?;
-        if challenges + sessions + sign_ins + decisions + approvals + transactions > 0 {
+        if challenges + sessions + sign_ins + decisions + commands + approvals + transactions > 0 {
             tracing::debug!(
                 challenges,
                 sessions,
                 sign_ins,
                 decisions,
+                commands,
                 approvals,
                 transactions,
                 "forgot what had expired"
             );
         }
         Ok(())
+    }
+
+    async fn forget_commands(&self) -> Result<u64, StoreError> {
+        let until = self.now() - self.setup().lifetimes.commands;
+        let mut forgotten = 0;
+        for _ in 0..COMMAND_BATCHES {
+            let batch = self.store().forget_commands(until, TIDY_BATCH).await?;
+            forgotten += batch;
+            if batch < TIDY_BATCH || !self.holds(TIDYING, KEEPER).await? {
+                break;
+            }
+        }
+        Ok(forgotten)
     }
 }
 

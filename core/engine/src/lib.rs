@@ -23,7 +23,7 @@
 //! | what waits for a person's answer | `approvals` |
 //! | what is counted | `metrics`, [`Engine::register_metrics`] |
 //! | why a device is where it is | `obstacles`, [`Engine::situation`] |
-//! | what operators do | `administration`, `persons` |
+//! | what operators do | `administration`, `batches`, `persons` |
 //! | who answers the hooks natively | [`LocalUsers`] |
 //!
 //! Every method goes the same way: bytes become a typed request, hooks are asked with no transaction open,
@@ -33,6 +33,7 @@
 mod administration;
 mod approvals;
 mod background;
+mod batches;
 mod ceilings;
 mod check_in;
 mod clock;
@@ -74,6 +75,7 @@ use uuid::Uuid;
 
 pub use administration::{CommandRefused, Sent};
 pub use approvals::ApprovalRefused;
+pub use batches::{BatchSent, Recipients};
 pub use ceilings::{CeilingReached, Ceilings};
 pub use check_in::CheckInAnswer;
 pub use clock::Clock;

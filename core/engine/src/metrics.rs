@@ -44,9 +44,11 @@ impl Metrics {
         count(&self.connects, "said", said);
     }
 
-    pub(crate) fn queued(&self, by_operator: bool) {
+    pub(crate) fn queued(&self, by_operator: bool, commands: u64) {
         let origin = if by_operator { "operator" } else { "plugin" };
-        count(&self.queued, "origin", origin);
+        self.queued
+            .get_or_create(&[("origin", origin)])
+            .inc_by(commands);
     }
 
     pub(crate) fn answered(&self, status: ResultStatus) {

@@ -140,6 +140,10 @@ pub struct Lifetimes {
     pub identity: Duration,
     /// How long before its end the server begins to remind of it. Default: 30 days.
     pub reminder: Duration,
+    /// A command on record, from its end on. Default: 90 days.
+    pub commands: Duration,
+    /// A decision on record. Default: 90 days.
+    pub decisions: Duration,
 }
 
 impl Default for Lifetimes {
@@ -151,6 +155,8 @@ impl Default for Lifetimes {
             interim: 24 * HOUR,
             identity: 365 * 24 * HOUR,
             reminder: 30 * 24 * HOUR,
+            commands: 90 * 24 * HOUR,
+            decisions: 90 * 24 * HOUR,
         }
     }
 }

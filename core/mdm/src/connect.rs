@@ -6,7 +6,7 @@
 mod command;
 mod report;
 
-pub use command::{Command, CommandError, read_answer};
+pub use command::{Command, CommandError, Template, read_answer};
 pub use report::{ErrorItem, Outcome, Report, ReportError, Status, Unreadable};
 
 /// Content type of a connect request. Compare the beginning only: parameters may follow.

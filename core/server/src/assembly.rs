@@ -161,6 +161,8 @@ pub(crate) async fn engine(
         ),
         identity: days(identity.lifetime_days),
         reminder: days(identity.reminder_days),
+        commands: days(configuration.retention.commands_days),
+        decisions: days(configuration.retention.decisions_days),
         ..Lifetimes::default()
     };
     let keys = Keys::new(configuration, store.clone(), lifetimes.challenge);
@@ -206,6 +208,10 @@ pub(crate) async fn engine(
         store,
     };
     Ok((Engine::new(setup).await?, policies, keys))
+}
+
+fn days(days: NonZeroU32) -> Duration {
+    Duration::from_hours(24 * u64::from(days.get()))
 }
 
 /// Whether a server could start with these files: keys open, and are those of their certificates.

@@ -2,12 +2,15 @@
 
 use std::time::SystemTime;
 
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query};
 use sea_orm::{
-    ColumnTrait, Condition, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DerivePartialModel, EntityTrait, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::entity::command::{Column, Entity, Model};
-use crate::instant::from_millis;
+use crate::entity::forgotten_command;
+use crate::instant::{from_millis, to_millis};
 use crate::sealed::Cell;
 use crate::word::word_enum;
 use crate::{MAX_PAGE, Store, StoreError, Unsealed, page};
@@ -153,6 +156,71 @@ impl Store {
         read_summaries(rows)
     }
 
+    /// Whether an enrollment has, or ever had, a command with this UUID that a plugin asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn was_wished(&self, enrollment_id: &str, uuid: &str) -> Result<bool, StoreError> {
+        let key = (enrollment_id.to_owned(), uuid.to_owned());
+        let known = Entity::find_by_id(key)
+            .select_only()
+            .column(Column::Uuid)
+            .into_tuple::<String>()
+            .one(&self.reader)
+            .await?;
+        Ok(known.is_some() || is_forgotten(&self.reader, enrollment_id, uuid).await?)
+    }
+
+    /// Forgets at most `limit` (and [`MAX_PAGE`](crate::MAX_PAGE)) commands that were done, failed, cancelled or cleared before `until`; how
+    /// many. What is yet to be done stays, however old it is; and that a plugin [wished](Self::was_wished) for something is remembered.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Database`].
+    pub async fn forget_commands(&self, until: SystemTime, limit: u64) -> Result<u64, StoreError> {
+        let old = Query::select()
+            .columns([Column::EnrollmentId, Column::Uuid])
+            .from(Entity)
+            .and_where(Column::CompletedAt.lt(to_millis(until)))
+            .and_where(is_open().not())
+            .order_by(Column::CompletedAt, Order::Asc)
+            .limit(page(limit))
+            // Whose answer is being stored is not waited for.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .take();
+        let key = [Column::EnrollmentId, Column::Uuid].map(|part| Expr::col((Entity, part)));
+        let removal = Query::delete()
+            .from_table(Entity)
+            .and_where(Expr::tuple(key).in_subquery(old))
+            .returning(Query::returning().columns([
+                Column::EnrollmentId,
+                Column::Uuid,
+                Column::Decision,
+            ]))
+            .take();
+        let tx = self.begin().await?;
+        let removed = tx.query_all(&removal).await?;
+        let mut wished = Vec::new();
+        for row in &removed {
+            let decision: Option<String> = row.try_get("", "decision")?;
+            if decision.is_some() {
+                let row = forgotten_command::Model {
+                    enrollment_id: row.try_get("", "enrollment_id")?,
+                    uuid: row.try_get("", "uuid")?,
+                };
+                wished.push(row.into_active_model());
+            }
+        }
+        if !wished.is_empty() {
+            forgotten_command::Entity::insert_many(wished)
+                .exec_without_returning(&tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(removed.len() as u64)
+    }
+
     pub(crate) fn read_command(&self, row: Model) -> Result<Command, StoreError> {
         let key = [row.enrollment_id.as_str(), row.uuid.as_str()];
         let payload = self.unseal(secret("payload", &key), &row.payload)?;
@@ -183,6 +251,24 @@ impl Store {
             result,
         })
     }
+}
+
+/// Whether a plugin wished for this command once, and it is no longer on record.
+pub(crate) async fn is_forgotten(
+    db: &impl ConnectionTrait,
+    enrollment_id: &str,
+    uuid: &str,
+) -> Result<bool, StoreError> {
+    let key = (enrollment_id.to_owned(), uuid.to_owned());
+    let row = forgotten_command::Entity::find_by_id(key).one(db).await?;
+    Ok(row.is_some())
+}
+
+/// That a command is yet to be done. The states stand in the statement itself: a database that makes its plan before it has the values would
+/// not see that the index over open commands holds all that is looked for.
+pub(crate) fn is_open() -> Expr {
+    let open = CommandState::OPEN.map(|state| Expr::Constant(state.into()));
+    Expr::col((Entity, Column::State)).is_in(open)
 }
 
 /// A sealed cell of the command with this enrollment id and UUID.

@@ -147,6 +147,12 @@ impl Store {
         &self.sealing
     }
 
+    /// Every connection, for a test to listen at.
+    #[cfg(test)]
+    pub(crate) fn connections(&mut self) -> impl Iterator<Item = &mut DatabaseConnection> {
+        self.writer.iter_mut().chain([&mut self.reader])
+    }
+
     /// Starts the transaction of one use case. Dropping it without a commit takes everything back.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
         begin(self.writer()?).await

@@ -8,7 +8,7 @@ use sea_orm::{
     QuerySelect,
 };
 
-use crate::commands::{CommandState, secret};
+use crate::commands::{CommandState, is_open, secret};
 use crate::entity::command::{ActiveModel, Column, Entity};
 use crate::instant::to_millis;
 use crate::{Store, StoreError};
@@ -102,7 +102,7 @@ impl Store {
             .set(change)
             .filter(Column::EnrollmentId.eq(enrollment_id))
             .filter(Column::Uuid.eq(uuid))
-            .filter(Column::State.is_in(CommandState::OPEN))
+            .filter(is_open())
             .exec(self.writer()?)
             .await?;
         Ok(claimed.rows_affected > 0)
@@ -252,7 +252,7 @@ pub(crate) async fn clear(
     let result = Entity::update_many()
         .set(closed(CommandState::Cleared, now))
         .filter(Column::EnrollmentId.is_in(enrollment_ids))
-        .filter(Column::State.is_in(CommandState::OPEN))
+        .filter(is_open())
         .exec(tx)
         .await?;
     Ok(result.rows_affected)

@@ -1,5 +1,6 @@
 //! Enrollments: one channel of one device, with its tokens.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use sea_orm::sea_query::{Expr, ExprTrait, IntoCondition, Order};
@@ -263,26 +264,28 @@ pub(crate) async fn lock(tx: &impl ConnectionTrait, id: &str) -> Result<Option<M
     Ok(query.one(tx).await?)
 }
 
-/// Locks these enrollments in the order in which everybody does: a device's id comes before those of its user channels.
+/// Locks these enrollments in the order in which everybody does: a device's id comes before those of its user channels. Those that there are,
+/// and whether they are managed.
 pub(crate) async fn lock_all(
     tx: &DatabaseTransaction,
     ids: impl IntoIterator<Item = &str>,
-) -> Result<(), StoreError> {
+) -> Result<HashMap<String, EnrollmentState>, StoreError> {
     // By their octets, whatever the database's language is.
     let order = match tx.get_database_backend() {
         DbBackend::Postgres => Expr::cust("id COLLATE \"C\""),
         _ => Expr::col(Column::Id),
     };
-    let _: Vec<String> = Entity::find()
+    let locked: Vec<(String, String)> = Entity::find()
         .select_only()
-        .column(Column::Id)
+        .columns([Column::Id, Column::State])
         .filter(Column::Id.is_in(ids))
         .order_by(order, Order::Asc)
         .lock_exclusive()
         .into_tuple()
         .all(tx)
         .await?;
-    Ok(())
+    let read = |(id, state): (String, String)| Ok((id, EnrollmentState::read(&state)?));
+    locked.into_iter().map(read).collect()
 }
 
 /// The device that a channel is of.

@@ -3,9 +3,10 @@
 //! It does **not** decide anything: no protocol, no policy, no clock and no randomness; times, ids and verdicts are arguments.
 //!
 //! Where to look: what a use case may do is one method of [`Store`], grouped by file (`users`, `sessions`, `issuance`, `challenges`,
-//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `delivery`, `commands`, `outbox`,
-//! `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables are in
-//! `entity/`, how they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in `turn`.
+//! `transactions`, `approvals`, `certificates`, `callers`, `authenticate`, `tokens`, `enrollments`, `queue`, `batches`, `delivery`, `commands`,
+//! `outbox`, `events`, `leases`, `backlog`, `policies`, `decisions`, `sign_ins`, `standings`, `schedules`, `settings`, `resealing`); the tables
+//! are in `entity/`, how they came about in `migration/`; how a database is opened is in `connect`, and how transactions wait for each other in
+//! `turn`.
 //!
 //! Times are [`std::time::SystemTime`] here and whole milliseconds since the Unix epoch in the database. Device tokens, push
 //! magic, unlock tokens, command payloads and results, what the host answered plugins, and requests that wait
@@ -16,6 +17,7 @@
 mod approvals;
 mod authenticate;
 mod backlog;
+mod batches;
 mod callers;
 mod certificates;
 mod challenges;
@@ -32,6 +34,8 @@ mod issuance;
 mod leases;
 mod migration;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod policies;
 mod queue;
 mod resealing;
@@ -53,6 +57,7 @@ pub use approvals::{
 };
 pub use authenticate::{AuthenticateOutcome, AuthenticateRow, EnrollmentFacts, Occasion};
 pub use backlog::Backlog;
+pub use batches::{BatchCommand, NewBatch};
 pub use callers::{Caller, CallingDevice};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;

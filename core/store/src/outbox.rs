@@ -208,7 +208,7 @@ impl Store {
             .transpose()?
         {
             None => return Ok(ScheduleOutcome::UnknownEnrollment),
-            Some(EnrollmentState::Enrolled) => request(&tx, enrollment_id, due).await?,
+            Some(EnrollmentState::Enrolled) => request(&tx, [enrollment_id], due).await?,
             Some(_) => return Ok(ScheduleOutcome::NotReachable),
         }
         tx.commit().await?;
@@ -216,23 +216,30 @@ impl Store {
     }
 }
 
-/// Requests a push inside a use case's transaction. It counts as a new request even if one is due: that one may be under way
+/// Requests pushes inside a use case's transaction. Each counts as a new request even if one is due: that one may be under way
 /// with what the device had fetched before. Until `not_before`, requests gather.
 pub(crate) async fn request(
     tx: &DatabaseTransaction,
-    enrollment_id: &str,
+    enrollment_ids: impl IntoIterator<Item = &str>,
     due: SystemTime,
 ) -> Result<(), StoreError> {
     let due = to_millis(due);
-    let row = Model {
-        enrollment_id: enrollment_id.to_owned(),
-        due_at: Some(due),
-        attempts: 0,
-        generation: 1,
-        last_error: None,
-        not_before: None,
-        reminders: 0,
+    let row = |enrollment_id: &str| {
+        let row = Model {
+            enrollment_id: enrollment_id.to_owned(),
+            due_at: Some(due),
+            attempts: 0,
+            generation: 1,
+            last_error: None,
+            not_before: None,
+            reminders: 0,
+        };
+        row.into_active_model()
     };
+    let mut rows = enrollment_ids.into_iter().map(row).peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
     let stored = |column: Column| Expr::col((Entity, column));
     let when = CaseStatement::new()
         .case(stored(Column::DueAt).lt(due), stored(Column::DueAt))
@@ -243,7 +250,7 @@ pub(crate) async fn request(
         .value(Column::DueAt, when)
         .value(Column::Generation, stored(Column::Generation).add(1))
         .update_columns([Column::Attempts, Column::Reminders]);
-    Entity::insert(row.into_active_model())
+    Entity::insert_many(rows)
         .on_conflict(merge)
         .exec_without_returning(tx)
         .await?;

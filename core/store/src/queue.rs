@@ -6,11 +6,12 @@ use std::time::SystemTime;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::commands::{
-    Command, CommandState, CommandSummary, SummaryColumns, read_summaries, secret,
+    Command, CommandState, CommandSummary, SummaryColumns, is_forgotten, is_open, read_summaries,
+    secret,
 };
 use crate::connect::is_conflict;
 use crate::enrollments::EnrollmentState;
@@ -59,7 +60,7 @@ pub enum EnqueueOutcome {
         /// Its place in the order of this enrollment.
         seq: i64,
     },
-    /// The enrollment has a command with this UUID already; nothing changed.
+    /// The enrollment has a command with this UUID already, or had one that a plugin wished for; nothing changed.
     UuidTaken,
     /// There is no such enrollment.
     UnknownEnrollment,
@@ -104,6 +105,9 @@ impl Store {
             Some((EnrollmentState::CheckedOut, _)) => return Ok(EnqueueOutcome::CheckedOut),
             Some(place) => place,
         };
+        if new.decision.is_some() && is_forgotten(&tx, new.enrollment_id, new.uuid).await? {
+            return Ok(EnqueueOutcome::UuidTaken);
+        }
         let key = [new.enrollment_id, new.uuid];
         let row = Model {
             enrollment_id: new.enrollment_id.to_owned(),
@@ -132,7 +136,7 @@ impl Store {
         };
         // A channel without tokens is woken by its first TokenUpdate.
         if state == EnrollmentState::Enrolled {
-            outbox::request(&tx, new.enrollment_id, now).await?;
+            outbox::request(&tx, [new.enrollment_id], now).await?;
         }
         self.write_record(&tx).await?;
         tx.commit().await?;
@@ -153,21 +157,16 @@ impl Store {
         enrollment_id: &str,
         skip_not_now: bool,
     ) -> Result<Option<Command>, StoreError> {
-        let mut states = CommandState::OPEN.to_vec();
+        let mut query = Entity::find()
+            .filter(Column::EnrollmentId.eq(enrollment_id))
+            .filter(is_open());
         if skip_not_now {
-            states.retain(|state| *state != CommandState::NotNow.as_str());
+            query = query.filter(Column::State.ne(CommandState::NotNow.as_str()));
         }
-        // The place is found in the index alone: ordering whole rows would read every payload that waits.
-        let place = Entity::find()
-            .select_only()
-            .column_as(Column::Seq.min(), "place")
-            .filter(Column::EnrollmentId.eq(enrollment_id))
-            .filter(Column::State.is_in(states.iter().copied()))
-            .into_query();
-        let row = Entity::find()
-            .filter(Column::EnrollmentId.eq(enrollment_id))
-            .filter(Column::State.is_in(states))
-            .filter(Column::Seq.in_subquery(place))
+        // In the order of the index over open commands, which ends the reading at the first.
+        let row = query
+            .order_by_asc(Column::Seq)
+            .limit(1)
             .one(&self.reader)
             .await?;
         row.map(|row| self.read_command(row)).transpose()
@@ -186,7 +185,7 @@ impl Store {
     ) -> Result<QueueHead, StoreError> {
         let open = Condition::all()
             .add(Column::EnrollmentId.eq(enrollment_id))
-            .add(Column::State.is_in(CommandState::OPEN));
+            .add(is_open());
         let rows = Entity::find()
             .filter(open.clone())
             .order_by_asc(Column::Seq)
@@ -212,7 +211,7 @@ impl Store {
             .column(Column::State)
             .column_as(Column::Uuid.count(), "commands")
             .filter(Column::EnrollmentId.eq(enrollment_id))
-            .filter(Column::State.is_in(CommandState::OPEN))
+            .filter(is_open())
             .group_by(Column::State)
             .into_tuple()
             .all(&self.reader)

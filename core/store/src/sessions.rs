@@ -161,23 +161,31 @@ impl Store {
         limit: u64,
     ) -> Result<u64, StoreError> {
         let tx = self.begin().await?;
-        let certified = Query::select()
-            .column(certificate::Column::SessionId)
+        // The states are those of sessions that may have none: what is completed is most, and is not looked at.
+        let certificates = Query::select()
+            .expr(Expr::value(1))
             .from(certificate::Entity)
-            .and_where(certificate::Column::SessionId.is_not_null())
+            .and_where(
+                Expr::col((certificate::Entity, certificate::Column::SessionId))
+                    .equals((Entity, Column::Id)),
+            )
             .take();
+        let expired = |states: &[SessionState], by: SystemTime| {
+            Condition::all()
+                .add(Column::State.is_in(states.iter().map(|state| state.as_str())))
+                .add(Column::ExpiresAt.lt(to_millis(by)))
+        };
         let abandoned: Vec<String> = Entity::find()
             .select_only()
             .column(Column::Id)
-            .filter(Column::Id.not_in_subquery(certified))
+            .filter(Expr::exists(certificates).not())
             .filter(
                 Condition::any()
-                    .add(
-                        Condition::all()
-                            .add(Column::State.eq(SessionState::Authenticated.as_str()))
-                            .add(Column::ExpiresAt.lt(to_millis(now))),
-                    )
-                    .add(Column::ExpiresAt.lt(to_millis(now - KEPT_FOR_QUESTIONS))),
+                    .add(expired(&[SessionState::Authenticated], now))
+                    .add(expired(
+                        &[SessionState::Identified, SessionState::Refused],
+                        now - KEPT_FOR_QUESTIONS,
+                    )),
             )
             .limit(page(limit))
             .lock_exclusive()

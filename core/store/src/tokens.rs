@@ -133,7 +133,7 @@ impl Store {
         }
         let change = self.tokens(&id, message, &channel, now);
         update(&tx, Column::Id.eq(&id), change).await?;
-        outbox::request(&tx, &id, now).await?;
+        outbox::request(&tx, [id.as_str()], now).await?;
         if outcome == TokenUpdateOutcome::First {
             self.note(&tx, now).await?;
         }

@@ -6,6 +6,7 @@ mod devices;
 mod doctor;
 mod keys;
 mod log;
+mod many;
 mod persons;
 mod set_up;
 mod starting;

@@ -108,6 +108,48 @@ impl Command {
     }
 }
 
+/// A request that many get, each under an id of its own: written once.
+pub struct Template {
+    before: Zeroizing<Vec<u8>>,
+    after: Zeroizing<Vec<u8>>,
+}
+
+impl Template {
+    /// Writes a request (`{RequestType, …}`) with a gap for the id.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Field`] for a request without a `RequestType`, [`CommandError::Write`] for one that has no XML form.
+    pub fn new(request: Dictionary) -> Result<Self, CommandError> {
+        const GAP: &str = "CommandUUID-of-each";
+        let xml = Command::new(GAP, request)?.to_xml()?;
+        // The id stands last, whatever the request holds.
+        let mut at = xml.windows(GAP.len());
+        let at = at.rposition(|octets| octets == GAP.as_bytes());
+        let (before, rest) = xml.split_at(at.unwrap_or_default());
+        Ok(Self {
+            before: Zeroizing::new(before.to_vec()),
+            after: Zeroizing::new(rest[GAP.len()..].to_vec()),
+        })
+    }
+
+    /// The body of the answer for one of them: what [`Command::to_xml`] would write.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Field`] for an id that is not one of 1 to 127 letters, digits and hyphens.
+    pub fn to_xml(&self, uuid: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !(1..=MAX_UUID).contains(&uuid.len()) || !uuid.bytes().all(plain) {
+            let fields = Fields::new("command", Dictionary::new());
+            let rule = "must be 1 to 127 letters, digits and hyphens";
+            return Err(fields.invalid("CommandUUID", rule).into());
+        }
+        let whole = [&self.before, uuid.as_bytes(), &self.after].concat();
+        Ok(Zeroizing::new(whole))
+    }
+}
+
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The values stay out: passwords, PINs and tokens travel in commands.

@@ -1,6 +1,6 @@
 use lanyard_mdm::Sender;
 use lanyard_mdm::connect::{
-    Command, CommandError, ErrorItem, Outcome, Report, ReportError, Status, read_answer,
+    Command, CommandError, ErrorItem, Outcome, Report, ReportError, Status, Template, read_answer,
 };
 use lanyard_mdm::document::Limits;
 use plist::{Dictionary, Value};
@@ -221,4 +221,28 @@ proptest! {
         let _ = Report::parse(&body, Limits::default());
         let _ = read_answer(&body, Limits::default());
     }
+}
+
+#[test]
+fn a_template_writes_what_each_command_would_be() {
+    let mut request = Dictionary::new();
+    for (key, value) in [
+        ("RequestType", "DeviceLock"),
+        ("Message", "CommandUUID-of-each & <all>"),
+    ] {
+        request.insert(key.to_owned(), Value::from(value));
+    }
+    let template = Template::new(request.clone()).unwrap();
+    for uuid in ["c-1", "d9428888-122b-41e1-b85f-61c0f5a3c1a2"] {
+        let command = Command::new(uuid, request.clone()).unwrap();
+        let xml = template.to_xml(uuid).unwrap();
+        assert_eq!(xml, command.to_xml().unwrap());
+        assert_eq!(read_answer(&xml, Limits::default()).unwrap(), Some(command));
+    }
+    for wrong in ["", "a<b", "a b", &"x".repeat(128)] {
+        let error = template.to_xml(wrong).unwrap_err();
+        assert!(matches!(error, CommandError::Field(_)), "{wrong:?}");
+    }
+    let error = Template::new(Dictionary::new()).err();
+    assert!(matches!(error, Some(CommandError::Field(_))));
 }

@@ -402,26 +402,30 @@ pub(super) enum PolicyAction {
 
 #[derive(Subcommand)]
 pub(super) enum CommandAction {
-    /// Queue a command and wake the device
+    /// Queue a command and wake the device, or many devices
     #[command(
+        override_usage = "lanyard command send [OPTIONS] UDID TYPE [KEY=TEXT]...
+       lanyard command send [OPTIONS] --all TYPE [KEY=TEXT]...
+       lanyard command send [OPTIONS] --devices FILE TYPE [KEY=TEXT]...",
         after_help = "KEY=TEXT is a string, KEY:=JSON a number, boolean, array or dictionary, KEY@=FILE the bytes of a file:
   lanyard command send UDID DeviceInformation Queries:='[\"DeviceName\",\"OSVersion\"]'
   lanyard command send UDID DeviceLock Message='Please return to the front desk'
   lanyard command send UDID InstallProfile Payload@=wifi.mobileconfig
-DeviceInformation without Queries asks for everything. ClearPasscode uses the unlock token that the device left."
+  lanyard command send --all InstallProfile Payload@=wifi.mobileconfig
+DeviceInformation without Queries asks for everything. ClearPasscode uses the unlock token that the device left.
+A command for many gets a UUID for each device. If it is broken off, the same with --batch goes on where it stopped."
     )]
     Send {
-        /// The device's UDID
-        device: String,
-        /// RequestType
-        request_type: String,
-        /// The command's own keys
-        keys: Vec<String>,
+        /// The device's UDID (not with --all and --devices), RequestType, and the command's own keys
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+        #[command(flatten)]
+        many: Many,
         /// Send a command of the catalogue with whatever keys are given, known or not
         #[arg(long)]
         unchecked: bool,
         /// Take the keys from a property list (XML) instead
-        #[arg(long, value_name = "FILE", conflicts_with = "keys")]
+        #[arg(long, value_name = "FILE")]
         plist: Option<PathBuf>,
     },
     /// Show a command and what was answered
@@ -434,4 +438,18 @@ DeviceInformation without Queries asks for everything. ClearPasscode uses the un
         /// CommandUUID
         uuid: String,
     },
+}
+
+/// Many devices in the place of one.
+#[derive(Args)]
+pub(super) struct Many {
+    /// Send it to every device that has not checked out; nothing that may destroy what is on a device
+    #[arg(long, conflicts_with = "devices")]
+    pub(super) all: bool,
+    /// Send it to the devices in a file, a UDID a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) devices: Option<PathBuf>,
+    /// Name this batch: under the same name, a device gets a command of one type once. Drawn, if it is not given
+    #[arg(long, value_name = "NAME")]
+    pub(super) batch: Option<String>,
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod keys;
 mod plugin;
 mod policy;
+mod send;
 mod show;
 mod standing;
 
@@ -212,23 +213,18 @@ async fn device(client: &Client, action: DeviceAction, json_output: bool) -> Out
 async fn command(client: &Client, action: CommandAction, json_output: bool) -> Outcome {
     match action {
         CommandAction::Send {
-            device,
-            request_type,
-            keys,
+            words,
+            many,
             unchecked,
             plist,
         } => {
-            let body = command::request(&request_type, &keys, plist.as_deref())?;
-            let mut target = path(&["devices", &device, "commands"]);
-            if unchecked {
-                target.push_str("?unchecked=true");
-            }
-            let answer = client.send("POST", &target, body).await?;
-            if json_output {
-                print_json(&answer)
-            } else {
-                print(&show::sent(&request_type, &device, &answer))
-            }
+            let sending = send::Sending {
+                words,
+                many,
+                unchecked,
+                plist,
+            };
+            sending.run(client, json_output).await
         }
         CommandAction::Show { uuid } => {
             let answer = client.get(&path(&["commands", &uuid])).await?;

@@ -228,10 +228,12 @@ fn name_facts(name: &str, fact: &Value, named: &mut Vec<String>) {
 
 /// What was queued, and what its sender would want to know of it.
 pub(super) fn sent(request_type: &str, device: &str, answer: &Value) -> String {
-    let mut said = format!(
-        "{request_type} is queued for {device}: {}",
-        text(&answer["uuid"])
-    );
+    queued(request_type, device, &text(&answer["uuid"]), answer)
+}
+
+/// `under` is what the command is found by.
+pub(super) fn queued(request_type: &str, to: &str, under: &str, answer: &Value) -> String {
+    let mut said = format!("{request_type} is queued for {to}: {under}");
     if answer["checked"] == false {
         let alike = Facts::all()
             .iter()
@@ -255,7 +257,7 @@ pub(super) fn sent(request_type: &str, device: &str, answer: &Value) -> String {
     }
     if answer["wakes"] == false {
         said.push_str(
-            "\nThe device is not woken for it: [push] in lanyard.toml names no push certificate.",
+            "\nNobody is woken for it: [push] in lanyard.toml names no push certificate.",
         );
     }
     said

@@ -19,6 +19,7 @@ pub(super) fn override_with(table: &mut Table, name: &str, value: &str) {
         "scep",
         "enrollment",
         "push",
+        "retention",
         "plugins",
         "limits",
         "observability",

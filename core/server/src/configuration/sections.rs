@@ -34,6 +34,9 @@ pub struct Configuration {
     pub enrollment: Enrollment,
     /// APNs.
     pub push: Option<Push>,
+    /// How long what is over stays on record.
+    #[serde(default)]
+    pub retention: Retention,
     /// LDAP directories that policies can grant, by name.
     #[serde(default)]
     pub ldap: BTreeMap<String, Ldap>,
@@ -246,6 +249,16 @@ pub struct PushFile {
     pub password_file: Option<PathBuf>,
 }
 
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days from a command's end on.
+    pub commands_days: NonZeroU32,
+    /// Days of a decision.
+    pub decisions_days: NonZeroU32,
+}
+
 /// `[ldap.NAME]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -423,6 +436,16 @@ impl Default for Enrollment {
             session_minutes: number(60),
             sign_ins_per_name: number(10),
             sign_ins_per_address: number(100),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = const { NonZeroU32::new(90).expect("not zero") };
+        Self {
+            commands_days: days,
+            decisions_days: days,
         }
     }
 }

@@ -59,6 +59,8 @@ impl From<CommandRefused> for Failure {
         let status = match error {
             CommandRefused::Invalid(_)
             | CommandRefused::Unsendable(_)
+            | CommandRefused::NotToAll
+            | CommandRefused::TooMany(_)
             | CommandRefused::Ceiling(_) => StatusCode::UNPROCESSABLE_ENTITY,
             CommandRefused::UnknownDevice(_) | CommandRefused::UnknownCommand(_) => {
                 StatusCode::NOT_FOUND

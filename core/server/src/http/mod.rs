@@ -3,6 +3,7 @@
 mod admin;
 mod approvals;
 mod backup;
+mod batches;
 mod decisions;
 mod enrollment;
 mod failure;

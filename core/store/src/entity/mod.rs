@@ -10,6 +10,7 @@ pub(crate) mod enrollment;
 pub(crate) mod enrollment_session;
 pub(crate) mod event_outbox;
 pub(crate) mod event_schedule;
+pub(crate) mod forgotten_command;
 pub(crate) mod lease;
 pub(crate) mod local_user;
 pub(crate) mod person_standing;

@@ -11,6 +11,7 @@ mod m0008_approval_facts;
 mod m0009_lease;
 mod m0010_push;
 mod m0012_identity_end;
+mod m0014_queue;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
 use sea_orm_migration::prelude::*;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_lease::Migration),
             Box::new(m0010_push::Migration),
             Box::new(m0012_identity_end::Migration),
+            Box::new(m0014_queue::Migration),
         ]
     }
 }

@@ -6,11 +6,12 @@ use std::time::SystemTime;
 use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use crate::commands::is_open;
 use crate::enrollments;
 use crate::entity::push_outbox::{Column, Entity};
 use crate::entity::{command, enrollment};
 use crate::instant::to_millis;
-use crate::{CommandState, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub(super) fn has_work() -> Expr {
             Expr::col((command::Entity, command::Column::EnrollmentId))
                 .equals((Entity, Column::EnrollmentId)),
         )
-        .and_where(Expr::col((command::Entity, command::Column::State)).is_in(CommandState::OPEN))
+        .and_where(is_open())
         .take();
     Expr::exists(open)
 }

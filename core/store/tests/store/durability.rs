@@ -216,6 +216,11 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "ALTER TABLE enrollment DROP COLUMN token_dead_at",
         "ALTER TABLE push_outbox DROP COLUMN not_before",
         "ALTER TABLE push_outbox DROP COLUMN reminders",
+        "DROP INDEX command_open",
+        "DROP INDEX command_done",
+        "DROP INDEX enrollment_session_of",
+        "DROP TABLE forgotten_command",
+        "CREATE INDEX command_queue ON command (enrollment_id, state, seq)",
         "ALTER TABLE enrollment_session RENAME COLUMN build TO os_version",
         "DELETE FROM seaql_migrations WHERE version <> 'm0001_initial'",
     ] {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approvals;
+mod batches;
 mod checkin;
 mod database;
 mod decisions;

@@ -60,6 +60,7 @@ async fn drop_all(database: &TestDatabase) {
             "person_standing",
             "event_schedule",
             "lease",
+            "forgotten_command",
             "seaql_migrations",
         ] {
             let undo = format!("DROP TABLE {table}");
