@@ -8,6 +8,7 @@ mod decisions;
 mod durability;
 mod issuance;
 mod keys;
+mod model;
 mod nodes;
 mod outbox;
 mod queue;
