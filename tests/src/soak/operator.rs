@@ -25,7 +25,7 @@ const REQUEST_TYPES: [&str; 4] = [
 ];
 
 /// Operators wait for devices: commands that one may have before it.
-const QUEUE: usize = 12;
+const QUEUE: usize = 6;
 
 /// The pause of an operator who has nothing to do.
 const IDLE: Duration = Duration::from_millis(5);

@@ -4,7 +4,7 @@
 //! that got its 200 is the last word about its command. The server may know more, and never less.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -89,7 +89,6 @@ struct Books {
     /// By UDID: how many commands were asked for, of which some were confirmed.
     asked: HashMap<String, usize>,
     progress: Progress,
-    /// What has been learnt since the last check.
     fresh: Fresh,
     complaints: Vec<Complaint>,
 }
@@ -111,11 +110,21 @@ struct Queue {
     commands: Vec<(String, Option<&'static str>)>,
 }
 
+/// What was learnt last: it is what a kill may cost. All that was learnt before is compared at the end.
 #[derive(Default)]
 struct Fresh {
-    devices: Vec<String>,
-    /// Once each, though more than one thing was learnt about it.
-    commands: BTreeSet<String>,
+    devices: VecDeque<String>,
+    commands: VecDeque<String>,
+}
+
+/// Of devices as of commands: looking at all after each kill would be most of what the server does.
+const FRESH: usize = 32;
+
+fn push(fresh: &mut VecDeque<String>, learnt: &str) {
+    if fresh.len() == FRESH {
+        fresh.pop_front();
+    }
+    fresh.push_back(learnt.to_owned());
 }
 
 impl Oracle {
@@ -150,7 +159,7 @@ impl Oracle {
         let mut books = self.books();
         books.devices.insert(device.to_owned(), certificate);
         books.udids.push(device.to_owned());
-        books.fresh.devices.push(device.to_owned());
+        push(&mut books.fresh.devices, device);
         books.progress.enrolled += 1;
     }
 
@@ -160,7 +169,7 @@ impl Oracle {
         device.clone_into(&mut ordered.device);
         ordered.confirmed = true;
         let is_settled = ordered.said.is_some();
-        books.fresh.commands.insert(command.to_owned());
+        push(&mut books.fresh.commands, command);
         books.progress.queued += 1;
         books.progress.settled += usize::from(is_settled);
     }
@@ -190,17 +199,18 @@ impl Oracle {
         device.clone_into(&mut ordered.device);
         ordered.said = Some(said);
         let is_counted = ordered.confirmed;
-        books.fresh.commands.insert(command.to_owned());
+        push(&mut books.fresh.commands, command);
         books.progress.settled += usize::from(is_counted);
     }
 
-    /// Compares what was learnt since the last time.
+    /// Compares what was learnt last.
     pub(super) async fn check_fresh(&self, server: &Administration) -> Result<(), String> {
         let Fresh { devices, commands } = std::mem::take(&mut self.books().fresh);
         for device in devices {
             self.check_device(server, &device).await?;
         }
-        for command in commands {
+        // More than one thing may have been learnt about one.
+        for command in BTreeSet::from_iter(commands) {
             self.check_command(server, &command).await?;
         }
         Ok(())

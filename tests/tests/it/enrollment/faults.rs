@@ -83,10 +83,11 @@ async fn expect_failing(stage: &Stage, journey: &Journey, report: &[u8], why: &s
     let error = stage.site.post(journey.device.udid(), "ProfileList");
     assert!(error.unwrap_err().contains(why));
     let log = stage.site.server_log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("connect") && line.contains(why));
-    assert!(line.is_some_and(|line| line.contains("ERROR")), "{log}");
+    let is_said = |line: &str| {
+        let is_error = line.contains("ERROR") && line.contains("what=\"connect\"");
+        is_error && line.contains(why)
+    };
+    assert!(log.lines().any(is_said), "{log}");
 }
 
 #[tokio::test]
