@@ -210,6 +210,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "DROP TABLE event_schedule",
         "DROP TABLE lease",
         "DROP INDEX enrollment_person",
+        "ALTER TABLE enrollment DROP COLUMN token_updated_at",
+        "ALTER TABLE enrollment DROP COLUMN token_dead_at",
+        "ALTER TABLE push_outbox DROP COLUMN not_before",
+        "ALTER TABLE push_outbox DROP COLUMN reminders",
         "ALTER TABLE enrollment_session RENAME COLUMN build TO os_version",
         "DELETE FROM seaql_migrations WHERE version <> 'm0001_initial'",
     ] {

@@ -7,8 +7,8 @@ use lanyard_store::{CommandStatus, Resealing, Store, StoreError, TokenUpdate};
 
 use crate::approvals::defer;
 use crate::database::{
-    TestDatabase, UDID, answer, at, command, enqueue, enroll, key, new_database, new_session, next,
-    tokens,
+    TestDatabase, UDID, answer, at, certificate, command, enqueue, enroll, key, new_database,
+    new_session, next, tokens,
 };
 use crate::decisions::record;
 
@@ -147,22 +147,28 @@ async fn a_node_follows_the_key_that_another_one_rotated() {
 /// What is written while a pass reads and writes the same rows stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn values_that_change_meanwhile_are_not_set_back() {
-    const ROUNDS: u8 = 60;
+    const ROUNDS: u8 = 10;
+    const DEVICES: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
     let database = new_database().await;
     let (old, new) = (&database.sealing, SealingKey::generate());
-    enroll(&database, UDID, 1).await;
+    for (n, id) in (1..).zip(DEVICES) {
+        enroll(&database, id, n).await;
+    }
     let store = node(&database, &[old, &new]).await.unwrap();
     let writer = tokio::spawn({
         let store = store.clone();
         async move {
             for round in 1..=ROUNDS {
-                let message = TokenUpdate {
-                    token: &[round; 32],
-                    ..tokens(UDID)
-                };
-                store.token_update(message, at(10)).await.unwrap();
-                let read = store.push_target(UDID).await.unwrap().unwrap();
-                assert_eq!(read.token.expose().as_slice(), [round; 32]);
+                for (n, id) in (1..).zip(DEVICES) {
+                    let message = TokenUpdate {
+                        token: &[round; 32],
+                        certificate: &certificate(n).fingerprint,
+                        ..tokens(id)
+                    };
+                    store.token_update(message, at(10)).await.unwrap();
+                    let read = store.push_target(id).await.unwrap().unwrap();
+                    assert_eq!(read.token.expose().as_slice(), [round; 32]);
+                }
             }
         }
     });
@@ -175,8 +181,10 @@ async fn values_that_change_meanwhile_are_not_set_back() {
     }
     writer.await.unwrap();
     assert!(resealed > 0);
-    let last = store.push_target(UDID).await.unwrap().unwrap();
-    assert_eq!(last.token.expose().as_slice(), [ROUNDS; 32]);
+    for id in DEVICES {
+        let last = store.push_target(id).await.unwrap().unwrap();
+        assert_eq!(last.token.expose().as_slice(), [ROUNDS; 32]);
+    }
 }
 
 #[tokio::test]
