@@ -95,7 +95,7 @@ pub struct Options {
     #[arg(long, default_value_t = 16)]
     pub recruiters: usize,
     /// Operators who queue commands at the same time
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 16)]
     pub operators: usize,
     /// Breaks the server, to see that the report notices
     #[arg(long, value_enum, value_name = "FAULT")]

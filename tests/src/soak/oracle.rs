@@ -118,7 +118,7 @@ struct Fresh {
 }
 
 /// Of devices as of commands: looking at all after each kill would be most of what the server does.
-const FRESH: usize = 32;
+const FRESH: usize = 12;
 
 fn push(fresh: &mut VecDeque<String>, learnt: &str) {
     if fresh.len() == FRESH {

@@ -19,7 +19,7 @@ fn options() -> Options {
         seed: 7,
         minutes: 3,
         recruiters: 12,
-        operators: 8,
+        operators: 16,
         sabotage: None,
     }
 }
