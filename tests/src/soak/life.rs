@@ -70,8 +70,7 @@ impl Managed {
                 Ok(Ended::PutOff) => Some(AFTER_NOT_NOW),
                 Ok(Ended::Interrupted) => Some(failure(&mut chance)),
                 Err(error) => {
-                    world.oracle.complain(Complaint::Refused {
-                        kind: Kind::Idle,
+                    world.oracle.complain(Complaint::Broken {
                         said: ErrorChain(&error).to_string(),
                     });
                     Some(failure(&mut chance))
@@ -133,8 +132,7 @@ impl Managed {
         match read_answer(body, Limits::default()) {
             Ok(command) => command,
             Err(error) => {
-                world.oracle.complain(Complaint::Refused {
-                    kind: Kind::Idle,
+                world.oracle.complain(Complaint::Broken {
                     said: ErrorChain(&error).to_string(),
                 });
                 None

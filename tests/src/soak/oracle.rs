@@ -60,6 +60,11 @@ pub enum Complaint {
         /// The answer.
         said: String,
     },
+    /// A device could not go on with what it was answered.
+    Broken {
+        /// Why.
+        said: String,
+    },
     /// Not everything was done in time.
     Unsettled {
         /// Devices that are not enrolled.
@@ -342,6 +347,7 @@ impl fmt::Display for Complaint {
                 )
             }
             Self::Refused { kind, said } => write!(f, "{}: {said}", kind.name()),
+            Self::Broken { said } => write!(f, "a device could not go on: {said}"),
             Self::Unsettled { devices, commands } => write!(
                 f,
                 "{devices} devices are not enrolled and {commands} commands not done in time"

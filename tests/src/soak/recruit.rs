@@ -77,10 +77,9 @@ impl Recruiter {
             match self.attempt(seed).await {
                 Ok(managed) => return managed,
                 Err(Stopped::Interrupted) => {}
-                Err(Stopped::Broken(said)) => self.world.oracle.complain(Complaint::Refused {
-                    kind: Kind::Certificate,
-                    said,
-                }),
+                Err(Stopped::Broken(said)) => {
+                    self.world.oracle.complain(Complaint::Broken { said });
+                }
             }
             pause(&mut self.chance).await;
         }
