@@ -39,6 +39,8 @@ pub(super) struct Managed {
     pub(super) magic: PushMagic,
     /// A result that the server has not taken yet, as far as the device knows: it is sent before anything else.
     pub(super) unsent: Option<Outcome>,
+    /// Whether it has put something off since it last said Idle, upon which that is offered again.
+    pub(super) put_off: bool,
 }
 
 /// How an exchange ended.
@@ -81,18 +83,21 @@ impl Managed {
 
     async fn exchange(&mut self, world: &World, chance: &mut StdRng) -> Result<Ended, StepError> {
         let mut outcome = self.unsent.take().unwrap_or(Outcome::Idle);
-        let mut put_off = false;
         loop {
+            self.put_off = is_put_off(&outcome) || (self.put_off && outcome != Outcome::Idle);
             let answered = self.report(world, &outcome, chance).await?;
             let Ok(command) = answered else {
                 self.unsent = (outcome != Outcome::Idle).then_some(outcome);
                 return Ok(Ended::Interrupted);
             };
             let Some(command) = command else {
-                return Ok(if put_off { Ended::PutOff } else { Ended::Done });
+                return Ok(if self.put_off {
+                    Ended::PutOff
+                } else {
+                    Ended::Done
+                });
             };
             outcome = self.answer(world, &command, chance);
-            put_off |= is_put_off(&outcome);
         }
     }
 

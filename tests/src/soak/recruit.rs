@@ -135,6 +135,7 @@ impl Recruiter {
             subscription,
             magic,
             unsent: None,
+            put_off: false,
         })
     }
 
