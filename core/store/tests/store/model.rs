@@ -261,7 +261,7 @@ impl<'a> Case<'a> {
         let Some(uuid) = offered else {
             return Ok(());
         };
-        if self.model.0.len() % 2 == 0 {
+        if self.model.0.len().is_multiple_of(2) {
             // As one that destroys something: it is claimed before it goes out.
             let claimed = self.store.claim_command(&self.udid, &uuid, at(self.clock));
             prop_assert!(claimed.await.unwrap());
