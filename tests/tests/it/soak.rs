@@ -17,7 +17,7 @@ fn options() -> Options {
         not_now: 5,
         duplicates: 1,
         seed: 7,
-        minutes: 3,
+        minutes: 10,
         recruiters: 12,
         operators: 16,
         sabotage: None,
