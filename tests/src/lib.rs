@@ -1,5 +1,5 @@
 //! What the end-to-end tests and `cargo xtask up` stand on: programs of this workspace as processes, a whole installation on
-//! loopback, the `openssl` command line as a second opinion, and plugins compiled on first use.
+//! loopback, many devices under load, the `openssl` command line as a second opinion, and plugins compiled on first use.
 
 pub mod balancer;
 pub mod database;
@@ -10,4 +10,5 @@ pub mod operate;
 pub mod process;
 pub mod site;
 pub mod slapd;
+pub mod soak;
 pub mod up;

@@ -2,8 +2,8 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    io,
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -54,7 +54,7 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     /// Where this run's part of the log begins.
-    from: usize,
+    from: u64,
 }
 
 impl Process {
@@ -64,7 +64,7 @@ impl Process {
     /// It cannot be started.
     pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        let from = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let from = file.metadata()?.len();
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
@@ -80,8 +80,13 @@ impl Process {
     /// What it has said so far, in this run.
     #[must_use]
     pub fn said(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(log.get(self.from..).unwrap_or_default()).into_owned()
+        let mut said = Vec::new();
+        // The runs before it may have said much. A log that cannot be read says nothing.
+        let _ = File::open(&self.log).and_then(|mut log| {
+            log.seek(SeekFrom::Start(self.from))?;
+            log.read_to_end(&mut said)
+        });
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     /// Waits for a line that contains `text`.

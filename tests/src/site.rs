@@ -53,12 +53,21 @@ impl Site {
     /// # Errors
     /// A sentence that says what does not work.
     pub fn temporary(init: &[&str]) -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut site = Self::at(folder.path(), init)?;
+        let mut site = Self::temporary_on_sqlite(init)?;
         if let Some(database) = database::on_postgres()? {
             site.set(DATABASE_URL, database.url());
             site._database = Some(database);
         }
+        Ok(site)
+    }
+
+    /// The same, with a file for a database wherever others have theirs.
+    ///
+    /// # Errors
+    /// A sentence that says what does not work.
+    pub fn temporary_on_sqlite(init: &[&str]) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut site = Self::at(folder.path(), init)?;
         site._temporary = Some(folder);
         Ok(site)
     }

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         }
         task::Task::Setup => setup::prepare(&setup::EVERYTHING),
         task::Task::Bench(arguments) => run::bench(&arguments),
+        task::Task::Soak(arguments) => run::soak(arguments),
         task::Task::Test(arguments) => run::test(&arguments),
         task::Task::Up(arguments) => run::up(&arguments),
     };

@@ -80,6 +80,34 @@ pub(crate) fn test(arguments: &[OsString]) -> Result<(), Failure> {
 /// `cargo xtask up`: builds the programs, then becomes `lanyard-up`. Returns only if that fails.
 pub(crate) fn up(arguments: &[OsString]) -> Result<(), Failure> {
     setup::prepare(&setup::TO_BUILD)?;
+    build_programs()?;
+    let program = beside_this_program("lanyard-up")?;
+    // Replacing this process hands over the terminal, its signals and the exit status without a middleman.
+    let mut command = Command::new(program);
+    let error = command.args(arguments).exec();
+    Err(Failure::of_start(&command, &error))
+}
+
+/// `cargo xtask soak`: builds the programs and runs `lanyard-soak`, with `--postgres` on a PostgreSQL that is started for it.
+pub(crate) fn soak(mut arguments: Vec<OsString>) -> Result<(), Failure> {
+    let given = arguments.len();
+    arguments.retain(|argument| argument != "--postgres");
+    let on_postgres = arguments.len() < given;
+    setup::prepare(match on_postgres {
+        true => &setup::TO_MEASURE[..],
+        false => &setup::TO_BUILD,
+    })?;
+    build_programs()?;
+    let postgres = on_postgres.then(|| Postgres::start(true)).transpose()?;
+    let mut command = Command::new(beside_this_program("lanyard-soak")?);
+    match &postgres {
+        Some(postgres) => command.env(postgres::OF_TESTS, postgres.url()),
+        None => command.env_remove(postgres::OF_TESTS),
+    };
+    complete(command.args(arguments))
+}
+
+fn build_programs() -> Result<(), Failure> {
     let stage = Stage::begin(
         "Building the server and the simulated device (the first time: about 6 minutes on 2 cores)",
     );
@@ -89,12 +117,7 @@ pub(crate) fn up(arguments: &[OsString]) -> Result<(), Failure> {
     }
     complete(&mut build)?;
     stage.done();
-
-    let program = beside_this_program("lanyard-up")?;
-    // Replacing this process hands over the terminal, its signals and the exit status without a middleman.
-    let mut command = Command::new(program);
-    let error = command.args(arguments).exec();
-    Err(Failure::of_start(&command, &error))
+    Ok(())
 }
 
 /// `cargo xtask bench`: builds what is measured as it would be shipped, and measures.

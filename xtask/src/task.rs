@@ -13,6 +13,9 @@ Tasks:
                    name, or `-p lanyard-scep` to stay with one crate
   bench [NAME] …   prepare this machine, build optimised, and measure; NAME is one of tests/benches (`hooks`), none
                    means all of them
+  soak [ARGS] …    prepare this machine, build, and enroll and manage many devices while the server is killed at random;
+                   exit status 0 only if nothing was lost. --postgres: on PostgreSQL, which is started for it. All other
+                   arguments go to lanyard-soak; `soak --help` lists them
   setup            only prepare this machine
   help             this text
 
@@ -24,6 +27,7 @@ pub(crate) enum Task {
     Help,
     Setup,
     Bench(Vec<OsString>),
+    Soak(Vec<OsString>),
     Test(Vec<OsString>),
     Up(Vec<OsString>),
 }
@@ -39,6 +43,7 @@ pub(crate) fn parse(mut arguments: Vec<OsString>) -> Result<Task, String> {
         Some("setup") if arguments.is_empty() => Ok(Task::Setup),
         Some("setup") => Err("`setup` takes no arguments".to_owned()),
         Some("bench") => Ok(Task::Bench(arguments)),
+        Some("soak") => Ok(Task::Soak(arguments)),
         Some("test") => Ok(Task::Test(arguments)),
         Some("up") => Ok(Task::Up(arguments)),
         _ => Err(format!("there is no task `{}`", name.display())),
@@ -85,6 +90,10 @@ mod tests {
             (
                 "test -p x -- --nocapture",
                 Task::Test(words("-p x -- --nocapture")),
+            ),
+            (
+                "soak --postgres --kills 3",
+                Task::Soak(words("--postgres --kills 3")),
             ),
             ("up --once", Task::Up(words("--once"))),
             ("up --help", Task::Up(words("--help"))),

@@ -317,7 +317,7 @@ impl Engine {
         };
         let outcome = store.enqueue(new, self.now()).await?;
         if let EnqueueOutcome::Queued { .. } = outcome {
-            self.metrics().queued(matches!(origin, Origin::Operator, 1));
+            self.metrics().queued(matches!(origin, Origin::Operator), 1);
             let request_type = command.request_type();
             tracing::info!(enrollment, command = %uuid, request_type, origin = by, decision, "command queued");
             self.0.outbox.notify_one();

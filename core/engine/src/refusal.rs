@@ -15,6 +15,8 @@ pub enum RefusalKind {
     Unavailable,
     /// Whoever asks has asked too often: try again later.
     TooMany,
+    /// What we stand on fails, and may be back soon: the database cannot be reached, or its disk is full. Try again later.
+    Failing,
     /// We failed.
     Internal,
 }
@@ -78,7 +80,11 @@ impl Error for Refusal {}
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        let kind = match error {
+            StoreError::Database(_) => RefusalKind::Failing,
+            _ => RefusalKind::Internal,
+        };
+        Self::new(kind, chain(&error))
     }
 }
 

@@ -154,7 +154,6 @@ pub(crate) async fn engine(
         configuration.plugins.trusted_keys.clone(),
     );
     let identity = &configuration.identity;
-    let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
     let lifetimes = Lifetimes {
         session: Duration::from_secs(
             60 * u64::from(configuration.enrollment.session_minutes.get()),

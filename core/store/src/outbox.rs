@@ -4,13 +4,14 @@
 mod outcomes;
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sea_orm::sea_query::{
     CaseStatement, Expr, ExprTrait, LockBehavior, LockType, OnConflict, Order, Query,
 };
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 
 use crate::enrollments::{EnrollmentState, PushTarget};
@@ -20,6 +21,9 @@ use crate::instant::{from_millis, to_millis};
 use crate::{Store, StoreError, page};
 
 pub use outcomes::{NextPush, PushOutcome};
+
+/// Requests gather for seconds. What is to last for longer than this was written by a clock that was ahead, and set back since.
+const LONGEST_QUIET: Duration = Duration::from_hours(1);
 
 /// A push that is due.
 #[derive(Debug)]
@@ -223,6 +227,7 @@ pub(crate) async fn request(
     enrollment_ids: impl IntoIterator<Item = &str>,
     due: SystemTime,
 ) -> Result<(), StoreError> {
+    let plausible = to_millis(due + LONGEST_QUIET);
     let due = to_millis(due);
     let row = |enrollment_id: &str| {
         let row = Model {
@@ -241,9 +246,12 @@ pub(crate) async fn request(
         return Ok(());
     }
     let stored = |column: Column| Expr::col((Entity, column));
+    let gathers = Condition::all()
+        .add(stored(Column::NotBefore).gt(due))
+        .add(stored(Column::NotBefore).lte(plausible));
     let when = CaseStatement::new()
         .case(stored(Column::DueAt).lt(due), stored(Column::DueAt))
-        .case(stored(Column::NotBefore).gt(due), stored(Column::NotBefore))
+        .case(gathers, stored(Column::NotBefore))
         .finally(due);
     let mut merge = OnConflict::column(Column::EnrollmentId);
     merge

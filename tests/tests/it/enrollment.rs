@@ -7,6 +7,7 @@ pub(crate) mod stage;
 mod again;
 mod altered;
 mod crash;
+mod faults;
 mod foreign;
 mod mischief;
 mod over;

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod certificates;
+mod clock;
 mod directories;
 mod events;
 mod obstacles;

@@ -32,6 +32,7 @@ mod push_delivery;
 mod push_outcomes;
 mod scep_clients;
 mod sign_in;
+mod soak;
 mod takeover;
 mod trapping;
 mod trust;

@@ -10,7 +10,7 @@ pub(super) fn override_with(table: &mut Table, name: &str, value: &str) {
     let Some((section, key)) = name.split_once('_') else {
         return;
     };
-    const SECTIONS: [&str; 10] = [
+    const SECTIONS: [&str; 12] = [
         "server",
         "database",
         "tls",

@@ -138,13 +138,15 @@ fn refused(what: &'static str, refusal: &Refusal) -> Response {
     let (status, text) = match refusal.kind() {
         RefusalKind::BadRequest => (StatusCode::BAD_REQUEST, "the request was not accepted\n"),
         RefusalKind::Forbidden => (StatusCode::FORBIDDEN, "this device may not be enrolled\n"),
-        RefusalKind::Unavailable | RefusalKind::TooMany => {
+        RefusalKind::Unavailable | RefusalKind::TooMany | RefusalKind::Failing => {
             (StatusCode::SERVICE_UNAVAILABLE, "try again later\n")
         }
         RefusalKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "the server failed\n"),
     };
     match refusal.kind() {
-        RefusalKind::Internal => tracing::error!(what, reason = %refusal, "failed"),
+        RefusalKind::Failing | RefusalKind::Internal => {
+            tracing::error!(what, reason = %refusal, "failed")
+        }
         RefusalKind::TooMany => tracing::debug!(what, reason = %refusal, "refused"),
         RefusalKind::BadRequest | RefusalKind::Forbidden | RefusalKind::Unavailable => {
             if let Some(left_out) = REFUSALS.admit() {

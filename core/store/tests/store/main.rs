@@ -10,6 +10,7 @@ mod durability;
 mod identities;
 mod issuance;
 mod keys;
+mod model;
 mod nodes;
 mod outbox;
 mod queue;
