@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::sqlx::Connection as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
     SqliteTransactionMode, Statement, TransactionOptions,
@@ -19,6 +20,11 @@ pub(super) fn is(url: &str) -> bool {
 
 pub(super) async fn writer(url: &str) -> Result<DatabaseConnection, StoreError> {
     let mut options = pool_options(url, 1);
+    // Where the disk is full, SQLite takes a transaction back by itself, and sqlx goes on as if it were open: what the next ones
+    // write is never committed. Such a connection is given up.
+    options.map_sqlx_sqlite_before_acquire(|connection, _| {
+        Box::pin(async move { Ok(!connection.is_in_transaction()) })
+    });
     options.map_sqlx_sqlite_opts(|sqlite| {
         sqlite
             .create_if_missing(true)
