@@ -24,6 +24,8 @@ fn typed(before: &str, lines: &str, desk: &Path, folder: &Path) -> String {
         .env_remove("LANYARD_DATA")
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("CARGO_TARGET_DIR")
+        // Built once; and with some splits of the crate into pieces, wasm-ld of Rust 1.95 dies.
+        .env("CARGO_INCREMENTAL", "0")
         .output()
         .unwrap();
     let [out, err] =
