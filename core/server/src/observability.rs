@@ -110,7 +110,7 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
     let ours = |prefix: &&str| metadata.target().starts_with(*prefix);
     metadata.is_span()
         && *metadata.level() <= tracing::Level::DEBUG
-        && TRACED.iter().any(|each| ours(&each))
+        && TRACED.iter().any(ours)
 }
 
 fn provider(collector: &str, ratio: f64) -> Result<SdkTracerProvider, ExporterBuildError> {

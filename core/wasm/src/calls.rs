@@ -7,14 +7,17 @@ use lanyard_policy::{HookFailure, HookPoint};
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 
+/// Names and values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 /// The counters that all hosts of a server share. Cheap to clone.
 #[derive(Clone)]
 pub struct Calls(Arc<Counted>);
 
 struct Counted {
-    calls: Family<[(&'static str, &'static str); 2], Counter>,
-    durations: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
-    fuel: Family<[(&'static str, &'static str); 1], Counter>,
+    calls: Family<Labels<2>, Counter>,
+    durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    fuel: Family<Labels<1>, Counter>,
 }
 
 /// What a call that answered is counted as; one that did not by [`HookFailure::code`].

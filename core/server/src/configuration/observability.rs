@@ -53,9 +53,7 @@ impl Observability {
             return Err(("observability.metrics_listen", address.to_string(), right));
         }
         if let Some(otlp) = &self.otlp
-            && !otlp
-                .strip_prefix("http://")
-                .is_some_and(|rest| !rest.is_empty())
+            && otlp.strip_prefix("http://").is_none_or(str::is_empty)
         {
             let right = "http:// and a collector, such as http://127.0.0.1:4318: one beside this server, which sends on over TLS";
             return Err(("observability.otlp", otlp.clone(), right));

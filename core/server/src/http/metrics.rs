@@ -21,6 +21,9 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::paths;
 
+/// Names and values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 /// What is counted, by everybody. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Counted>);
@@ -34,8 +37,8 @@ struct Counted {
 /// Requests of devices and persons. Labels are words of this program: what a client sends makes no series.
 #[derive(Clone)]
 struct Requests {
-    answered: Family<[(&'static str, &'static str); 2], Counter>,
-    durations: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    answered: Family<Labels<2>, Counter>,
+    durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
 
 impl Metrics {
