@@ -108,9 +108,7 @@ where
 
 fn is_traced(metadata: &Metadata<'_>) -> bool {
     let ours = |prefix: &&str| metadata.target().starts_with(*prefix);
-    metadata.is_span()
-        && *metadata.level() <= tracing::Level::DEBUG
-        && TRACED.iter().any(ours)
+    metadata.is_span() && *metadata.level() <= tracing::Level::DEBUG && TRACED.iter().any(ours)
 }
 
 fn provider(collector: &str, ratio: f64) -> Result<SdkTracerProvider, ExporterBuildError> {
