@@ -39,7 +39,7 @@ pub(super) struct Managed {
     pub(super) magic: PushMagic,
     /// A result that the server has not taken yet, as far as the device knows: it is sent before anything else.
     pub(super) unsent: Option<Outcome>,
-    /// Whether it has put something off since it last said Idle, upon which that is offered again.
+    /// Whether it has put something off since it last said Idle and was told that there is nothing.
     pub(super) put_off: bool,
 }
 
@@ -84,13 +84,15 @@ impl Managed {
     async fn exchange(&mut self, world: &World, chance: &mut StdRng) -> Result<Ended, StepError> {
         let mut outcome = self.unsent.take().unwrap_or(Outcome::Idle);
         loop {
-            self.put_off = is_put_off(&outcome) || (self.put_off && outcome != Outcome::Idle);
+            self.put_off |= is_put_off(&outcome);
             let answered = self.report(world, &outcome, chance).await?;
             let Ok(command) = answered else {
                 self.unsent = (outcome != Outcome::Idle).then_some(outcome);
                 return Ok(Ended::Interrupted);
             };
             let Some(command) = command else {
+                // To a device that has something else to say, what it put off is not offered.
+                self.put_off &= outcome != Outcome::Idle;
                 return Ok(if self.put_off {
                     Ended::PutOff
                 } else {
