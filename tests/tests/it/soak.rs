@@ -1,4 +1,4 @@
-//! What `cargo xtask soak` is worth: a fault that it must find.
+//! Short runs of `cargo xtask soak`, and of the fault that it must find.
 
 use std::io::Write as _;
 
@@ -28,6 +28,34 @@ async fn run(options: &Options) -> Report {
     let report = soak::run(options).await.unwrap();
     let _ = writeln!(std::io::stderr(), "{report}");
     report
+}
+
+fn expect_good(report: &Report, options: &Options) {
+    assert!(report.is_good(), "{report}");
+    assert_eq!(report.devices, options.devices);
+    assert!(report.commands >= options.commands);
+    assert_eq!(report.settled, report.commands);
+    assert_eq!(report.kills.count(), options.kills);
+    assert!(report.kills.fewest() >= IN_FLIGHT, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_settles_over_lost_answers_duplicates_and_kills() {
+    let options = options();
+    expect_good(&run(&options).await, &options);
+}
+
+/// Kill after kill, so that each moment of an enrollment and of a command has its turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_again_and_again_keeps_what_it_said() {
+    let options = Options {
+        devices: 24,
+        commands: 300,
+        kills: 12,
+        seed: 11,
+        ..options()
+    };
+    expect_good(&run(&options).await, &options);
 }
 
 /// The oracle is worth what it finds.
