@@ -7,12 +7,13 @@ use lanyard_policy::{Called, Decision, HookFailure, Used};
 use tokio::time::timeout;
 use tracing::{Span, field::Empty};
 use wasmtime::component::{InstancePre, ResourceTableError};
-use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 
 use crate::hook::Hook;
 use crate::limits::Limits;
 use crate::state::{Bound, CallState};
+use crate::turns::FREE_TICKS;
 
 /// What runs plugins, as records name it.
 pub const ENGINE: &str = "wasmtime 48.0.8";
@@ -70,8 +71,8 @@ impl<H: Hook> Callable<H> {
         ask: impl AsyncFnOnce(&mut Store<CallState>, &H::Exports) -> wasmtime::Result<Result<V, String>>,
     ) -> Result<V, HookFailure> {
         let limits = &self.bound.limits;
-        let _turn = match timeout(limits.deadline, self.bound.turns.acquire()).await {
-            Ok(Ok(turn)) => turn,
+        let _place = match timeout(limits.deadline, self.bound.places.acquire()).await {
+            Ok(Ok(place)) => place,
             Ok(Err(_)) | Err(_) => {
                 let failure = HookFailure::Unavailable {
                     detail: format!(
@@ -124,7 +125,10 @@ impl<H: Hook> Callable<H> {
 
     /// Notes a call where operators see it: in the counters, and in the trace of what it was made for.
     fn counted(&self, failure: Option<&HookFailure>, took: Duration, fuel: u64) {
-        self.bound.calls.count(H::INTERFACE, failure, took, fuel);
+        self.bound
+            .common
+            .calls
+            .count(H::INTERFACE, failure, took, fuel);
         let span = Span::current();
         span.record("fuel", fuel);
         if let Some(failure) = failure {
@@ -167,9 +171,14 @@ impl<H: Hook> Callable<H> {
         store.set_fuel(limits.fuel)?;
         store.set_hostcall_fuel(limits.copied_bytes);
         store.set_max_component_handles(limits.handles);
-        // Each tick lets other tasks run, and the deadline be noticed; how many there were does not count.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        // Waiting lets other tasks run, and the deadline be noticed; how many ticks there were does not count.
+        store.set_epoch_deadline(FREE_TICKS);
+        let turns = Arc::clone(&self.bound.common.turns);
+        store.epoch_deadline_callback(move |_| {
+            let turns = Arc::clone(&turns);
+            let turn = async move { turns.wait().await };
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn)))
+        });
         Ok(store)
     }
 }

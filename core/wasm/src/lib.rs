@@ -51,6 +51,7 @@ mod state;
 mod tape;
 mod test_program;
 mod trust;
+mod turns;
 mod verify;
 
 pub use cache::{Cache, CacheError};

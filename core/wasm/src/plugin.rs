@@ -9,7 +9,6 @@ use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
 use crate::call::Callable;
-use crate::calls::Calls;
 use crate::contract::CONTRACT;
 use crate::error::LoadError;
 use crate::grant::Grants;
@@ -17,7 +16,7 @@ use crate::hook::{
     DirectoryHook, EnrollmentHook, EventHook, Hook, RaHook, SelectionHook, SettingsHook,
     WasmCommandSelection, WasmDirectory, WasmEnrollmentApproval, WasmEventSink, WasmRaApproval,
 };
-use crate::host::{Capacity, Outside, PluginHost};
+use crate::host::{Capacity, Common, PluginHost};
 use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError};
 use crate::state::{Bound, CallState};
@@ -105,9 +104,7 @@ pub struct Plugin {
     engine: Engine,
     pre: InstancePre<CallState>,
     description: Arc<Description>,
-    verifying: Arc<Semaphore>,
-    calls: Calls,
-    outside: Arc<Outside>,
+    common: Common,
     capacity: Capacity,
     was_cached: bool,
 }
@@ -123,9 +120,7 @@ impl Plugin {
             engine: host.engine.clone(),
             pre,
             description: Arc::new(description),
-            verifying: Arc::clone(&host.verifications),
-            calls: host.calls.clone(),
-            outside: Arc::clone(&host.outside),
+            common: host.common.clone(),
             capacity: host.capacity.clone(),
             was_cached,
         }
@@ -254,12 +249,10 @@ impl Plugin {
             settings: Arc::from(terms.settings),
             plugin_sha256: Arc::from(self.description.sha256.as_str()),
             recording: terms.recording,
-            turns: Semaphore::new(terms.limits.concurrent_calls),
+            places: Semaphore::new(terms.limits.concurrent_calls),
             limits: Arc::new(terms.limits),
             grants: Arc::new(terms.grants),
-            outside: Arc::clone(&self.outside),
-            verifying: Arc::clone(&self.verifying),
-            calls: self.calls.clone(),
+            common: self.common.clone(),
         });
         let callable = self.try_out::<H>(&bound).await?;
         self.check_settings(&bound).await?;

@@ -9,11 +9,10 @@ use url::Url;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::calls::Calls;
 use crate::credential::Credential;
 use crate::directories::LdapDirectory;
 use crate::grant::{Grants, covered, without_query};
-use crate::host::Outside;
+use crate::host::{Common, Outside};
 use crate::limits::{Ceiling, Limits};
 use crate::log::Log;
 use crate::sandbox;
@@ -31,14 +30,11 @@ pub(crate) struct Bound {
     pub(crate) recording: Recording,
     pub(crate) limits: Arc<Limits>,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) outside: Arc<Outside>,
     /// For HTTP requests.
     pub(crate) tls: Arc<ClientConfig>,
     /// Places for calls under way.
-    pub(crate) turns: Semaphore,
-    /// The host's places for computing uses of `secret.verify`.
-    pub(crate) verifying: Arc<Semaphore>,
-    pub(crate) calls: Calls,
+    pub(crate) places: Semaphore,
+    pub(crate) common: Common,
 }
 
 /// Everything that belongs to one call and is gone with it.
@@ -78,12 +74,12 @@ impl CallState {
             limits: Arc::clone(limits),
             taping: Taping::new(bound.recording, decision.meter.tape().cloned()),
             grants: Arc::clone(&bound.grants),
-            outside: Arc::clone(&bound.outside),
+            outside: Arc::clone(&bound.common.outside),
             tls: Arc::clone(&bound.tls),
             host_calls: 0,
             verifications: 0,
             settings: Arc::clone(&bound.settings),
-            verifying: Arc::clone(&bound.verifying),
+            verifying: Arc::clone(&bound.common.verifications),
         }
     }
 
