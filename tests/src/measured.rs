@@ -1,6 +1,10 @@
-//! What a benchmark prints of requests: how many a second, how long they took, and what they cost the server.
+//! What benchmarks have in common: threads, lines, and what they print of requests: how many a second, how long they took, and what they
+//! cost the server.
 
+use std::error::Error;
+use std::fmt::Display;
 use std::fs;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -9,6 +13,29 @@ use crate::site::Site;
 
 /// Ticks of the processor's clock in a second, in which Linux counts what a process has used (`USER_HZ`).
 const TICKS: f64 = 100.0;
+
+/// Threads of a benchmark: as many as the smallest machine that a server is run on has processors.
+pub const THREADS: usize = 2;
+
+/// Runs a benchmark on its [`THREADS`].
+///
+/// # Errors
+/// What it ended with.
+pub fn run(
+    benchmark: impl Future<Output = Result<(), Box<dyn Error>>>,
+) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?
+        .block_on(benchmark)
+}
+
+/// A line of the report.
+pub fn say(line: impl Display) {
+    // Whoever closed our output does not want to read.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 /// What was done, and what it took.
 pub struct Measured {

@@ -11,8 +11,8 @@ Tasks:
                    if every step happened). All arguments go to lanyard-up; `up --help` lists them
   test [ARGS] …    prepare this machine and run every test; ARGS go to `cargo test`, for example a test's
                    name, or `-p lanyard-scep` to stay with one crate
-  bench [NAME] …   prepare this machine, build optimised, and measure; NAME is one of tests/benches (`hooks`), none
-                   means all of them
+  bench [NAME] …   prepare this machine, build optimised, and measure; NAME is one of tests/benches: devices, hooks,
+                   push, scep; none means all of them
   soak [ARGS] …    prepare this machine, build, and enroll and manage many devices while the server is killed at random;
                    exit status 0 only if nothing was lost. --postgres: on PostgreSQL, which is started for it. All other
                    arguments go to lanyard-soak; `soak --help` lists them

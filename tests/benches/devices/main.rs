@@ -10,7 +10,7 @@ mod load;
 use std::error::Error;
 use std::time::Duration;
 
-use lanyard_tests::measured::Measured;
+use lanyard_tests::measured::{Measured, run, say};
 use lanyard_tests::site::Site;
 
 /// Devices that are enrolled; each speaks on a connection of its own.
@@ -25,11 +25,7 @@ const CROWD: usize = 1_000_000;
 const SENT: usize = 100_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run(async {
         for database in database::all()? {
             measure(database).await?;
         }
@@ -74,11 +70,4 @@ async fn speak(site: &Site, fleet: &[fleet::Device]) -> Result<(), Box<dyn Error
         say(measured.line("Idle, command, Acknowledged", concurrency));
     }
     Ok(())
-}
-
-/// A line of the report.
-fn say(line: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Whoever closed our output does not want to read.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

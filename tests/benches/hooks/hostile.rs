@@ -10,11 +10,11 @@ use tokio::time::MissedTickBehavior;
 
 use lanyard_policy::{Decision, Directory, EnrollmentApproval, Secret, SignIn};
 use lanyard_tests::guests;
+use lanyard_tests::measured::say;
 use lanyard_wasm::{Capacity, PluginHost, Terms};
 
 use crate::latency::plugin;
 use crate::question::question;
-use crate::say;
 use crate::statistics::Times;
 
 /// What `tests/guests/directory` does when a person of this name signs in.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use lanyard_policy::EnrollmentApproval;
 use lanyard_tests::guests;
+use lanyard_tests::measured::{THREADS, say};
 use lanyard_wasm::{Capacity, PluginHost, Terms};
 
 use crate::question::{question, text_bytes};
 use crate::rival::{Native, Webhook};
 use crate::statistics::Times;
-use crate::{THREADS, say};
 
 /// Everybody is asked in turn, so that what the machine does meanwhile meets all of them.
 const ROUNDS: usize = 40;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use lanyard_policy::Directory;
 use lanyard_tests::guests;
+use lanyard_tests::measured::say;
 use lanyard_wasm::{Cache, Capacity, Limits, Plugin, PluginHost, Terms};
 use zeroize::Zeroizing;
 
 use crate::hostile::sign_in;
-use crate::say;
 
 /// The shipped plugins, and the smallest that there is.
 const PACKAGES: [&str; 6] = [

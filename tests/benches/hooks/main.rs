@@ -13,26 +13,14 @@ mod statistics;
 
 use std::error::Error;
 
-/// As many as the smallest machine that a server is run on has processors.
-const THREADS: usize = 2;
+use lanyard_tests::measured::run;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run(async {
         latency::measure().await?;
         hostile::measure().await?;
         loading::measure().await?;
         server::measure().await?;
         shadow::measure().await
     })
-}
-
-/// A line of the report.
-fn say(line: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Whoever closed our output does not want to read.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::time::Instant;
 
 use lanyard_tests::guests;
+use lanyard_tests::measured::say;
 use lanyard_tests::site::Site;
 
 use crate::loading::resident;
-use crate::say;
 
 /// One binding each.
 const BINDINGS: [(&str, &str, &str); 4] = [

@@ -7,11 +7,10 @@ use std::time::Instant;
 use lanyard_pki::seal::SealingKey;
 use lanyard_store::{DecisionFilter, Store};
 use lanyard_tests::guests;
+use lanyard_tests::measured::say;
 use lanyard_tests::process::wait_until;
 use lanyard_tests::site::Site;
 use uuid::Uuid;
-
-use crate::say;
 
 const RECORDS: usize = 10_000;
 const PASSWORD: &str = "correct horse battery";

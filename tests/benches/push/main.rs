@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use lanyard_tests::database::{self, OnPostgres};
-use lanyard_tests::measured::Measuring;
+use lanyard_tests::measured::{Measuring, run, say};
 use lanyard_tests::site::Site;
 use tokio::task::JoinSet;
 
@@ -18,11 +18,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run(async {
         measure("SQLite, durable", None).await?;
         match database::on_measured_postgres()? {
             Some(database) => measure("PostgreSQL, durable", Some(database)).await,
@@ -77,11 +73,4 @@ async fn measure(name: &str, database: Option<OnPostgres>) -> Result<(), Box<dyn
         "{name}: {DEVICES} pushes from the outbox, each noted: {rate:.0} a second, {each:.0} µs of the server's processor time each"
     ));
     Ok(())
-}
-
-/// A line of the report.
-fn say(line: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Whoever closed our output does not want to read.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lanyard_tests::database::{self, OnPostgres};
-use lanyard_tests::measured::{Measured, Measuring};
+use lanyard_tests::measured::{Measured, Measuring, run, say};
 use lanyard_tests::site::Site;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -22,11 +22,7 @@ const CONCURRENCY: [usize; 3] = [1, 16, 64];
 const REQUESTS: usize = 400;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run(async {
         let primitives = Primitives::measure()?;
         say(format_args!(
             "# Private-key operations of one issuance\n{primitives}"
@@ -105,11 +101,4 @@ async fn send(
         request.check(answer)?;
     }
     Ok(measured)
-}
-
-/// A line of the report.
-fn say(line: impl std::fmt::Display) {
-    use std::io::Write as _;
-    // Whoever closed our output does not want to read.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
