@@ -79,6 +79,13 @@ async fn what_is_over_goes_after_its_days_and_nothing_else_does() {
     .await;
     age(&site, "decision", &["at"], ("id", last), DECISIONS_DAYS - 1).await;
 
+    // In as many days, what the server had for itself is over.
+    let database = Database::connect(site.database_url()).await.unwrap();
+    database
+        .execute_unprepared("DELETE FROM lease")
+        .await
+        .unwrap();
+    database.close().await.unwrap();
     site.start_server().unwrap();
     let (commands, records) = wait_until("what is over to go", || {
         let commands = ids(&site, &["command", "list"], "uuid");
