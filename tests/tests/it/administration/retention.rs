@@ -94,7 +94,7 @@ async fn what_is_over_goes_after_its_days_and_nothing_else_does() {
     })
     .unwrap();
     assert_eq!(commands, [recent, waiting.clone()]);
-    assert_eq!(records, [last.clone()]);
+    assert_eq!(records, std::slice::from_ref(last));
     refuses(&site, &["command", "show", &old], &["no command", &old]);
     refuses(
         &site,
