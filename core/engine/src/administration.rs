@@ -7,8 +7,8 @@ use lanyard_mdm::{
 };
 use lanyard_policy::{Attestation, CommandRequest, HookPoint, Occurrence};
 use lanyard_store::{
-    CancelOutcome, CheckOutOutcome, CommandSummary, DecisionRecord, EnqueueOutcome, Enrollment,
-    MAX_PAGE, NewCommand, ScheduleOutcome, Store, StoreError,
+    CancelOutcome, CheckOutOutcome, CommandFilter, CommandSummary, DecisionRecord, EnqueueOutcome,
+    Enrollment, MAX_PAGE, NewCommand, ScheduleOutcome, Store, StoreError,
 };
 use plist::Dictionary;
 use uuid::Uuid;
@@ -183,6 +183,25 @@ impl Engine {
     ) -> Result<Vec<CommandSummary>, StoreError> {
         self.write_sent().await?;
         self.store().list_commands(device, None, limit).await
+    }
+
+    /// Commands of all devices, latest first.
+    ///
+    /// # Errors
+    /// [`CommandRefused::UnknownDevice`], [`CommandRefused::Store`]
+    pub async fn all_commands(
+        &self,
+        filter: CommandFilter<'_>,
+        limit: u64,
+    ) -> Result<Vec<CommandSummary>, CommandRefused> {
+        self.write_sent().await?;
+        let commands = self.store().list_all_commands(filter, limit).await?;
+        match filter.enrollment_id {
+            Some(id) if commands.is_empty() && self.device(id).await?.is_none() => {
+                Err(CommandRefused::UnknownDevice(id.to_owned()))
+            }
+            _ => Ok(commands),
+        }
     }
 
     /// The commands that have this CommandUUID, with what was answered.

@@ -4,7 +4,7 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use lanyard_store::StoreError;
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{Engine, Refusal, refusal::chain, resealing::FOLLOW};
 
@@ -53,7 +53,7 @@ impl Engine {
                 }
                 Ok::<_, Refusal>(())
             };
-            complain("persons cannot be looked up", looked_up.await);
+            self.complain("persons cannot be looked up", looked_up.await);
             tokio::time::sleep(KEEPER / 3).await;
         }
     }
@@ -62,7 +62,7 @@ impl Engine {
         let mut done = None;
         loop {
             let followed = self.follow_sealing_key(&mut done).await;
-            complain("the sealing key cannot be followed", followed);
+            self.complain("the sealing key cannot be followed", followed);
             tokio::time::sleep(FOLLOW).await;
         }
     }
@@ -76,15 +76,15 @@ impl Engine {
             } else {
                 LOOK_UP
             };
-            complain("identities that end cannot be looked for", reminded);
+            self.complain("identities that end cannot be looked for", reminded);
             tokio::time::sleep(pause).await;
         }
     }
 
     async fn keep_telling_events(&self) {
         loop {
-            complain("ticks cannot be told", self.tell_ticks().await);
-            complain("events cannot be delivered", self.deliver_events().await);
+            self.complain("ticks cannot be told", self.tell_ticks().await);
+            self.complain("events cannot be delivered", self.deliver_events().await);
             tokio::select! {
                 () = self.0.events.notified() => {}
                 () = tokio::time::sleep(TICK) => {}
@@ -95,7 +95,7 @@ impl Engine {
     async fn keep_noting(&self) {
         loop {
             tokio::time::sleep(TICK).await;
-            complain("what devices did cannot be noted", self.write_notes().await);
+            self.complain("what devices did cannot be noted", self.write_notes().await);
         }
     }
 
@@ -106,13 +106,13 @@ impl Engine {
             let wait = match self.push_due().await {
                 Ok(wait) => wait,
                 Err(error) => {
-                    complain("the push outbox cannot be worked through", Err(error));
+                    self.complain("the push outbox cannot be worked through", Err(error));
                     TICK
                 }
             };
             if tidy_at <= Instant::now() {
                 self.remind_of_certificates();
-                complain("what has expired cannot be forgotten", self.tidy().await);
+                self.complain("what has expired cannot be forgotten", self.tidy().await);
                 tidy_at = Instant::now() + TIDY;
             }
             tokio::select! {
@@ -121,11 +121,19 @@ impl Engine {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        complain("what devices did cannot be noted", self.write_notes().await);
-        complain(
+        self.complain("what devices did cannot be noted", self.write_notes().await);
+        self.complain(
             "leases cannot be given up",
             self.store().release_leases(self.0.node).await,
         );
+    }
+
+    /// Says that something was not done, and on which database: most likely, that is away.
+    fn complain<E: std::error::Error + 'static>(&self, what: &str, outcome: Result<(), E>) {
+        if let Err(error) = outcome {
+            let database = self.store().place();
+            tracing::error!(error = chain(&error), database, "{what}");
+        }
     }
 
     /// Whether this node is the one that does some work, for so long; of several on one database, one is.
@@ -210,8 +218,18 @@ impl Engine {
     }
 }
 
-fn complain<E: std::error::Error + 'static>(what: &str, outcome: Result<(), E>) {
-    if let Err(error) = outcome {
-        tracing::error!(error = chain(&error), "{what}");
+/// Waits for all of them; one that failed does not keep the others from ending, and its error is returned in the end.
+pub(crate) async fn all_done<E: 'static>(
+    what: &str,
+    mut tasks: JoinSet<Result<(), E>>,
+) -> Result<(), E> {
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => outcome = Err(error),
+            Err(error) => tracing::error!(%error, what, "a task broke off"),
+        }
     }
+    outcome
 }

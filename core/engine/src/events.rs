@@ -12,7 +12,9 @@ use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
 
 use crate::{
-    Engine, Refusal, decision,
+    Engine, Refusal,
+    background::all_done,
+    decision,
     enrollment::{person_of, settings_of},
     records::Asked,
     refusal::chain,
@@ -101,15 +103,7 @@ impl Engine {
             let engine = self.clone();
             told.spawn(async move { engine.tell(&binding).await });
         }
-        let mut outcome = Ok(());
-        while let Some(ended) = told.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => outcome = Err(error),
-                Err(error) => tracing::error!(%error, "the telling of events ended"),
-            }
-        }
-        outcome
+        all_done("telling events", told).await
     }
 
     /// Tells one binding, in order. What is not told in a round's time is due in the next one.

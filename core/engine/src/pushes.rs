@@ -141,8 +141,7 @@ async fn send(topic: &Topic, Addressed { push, target }: Addressed, clock: &Cloc
         Ok(Outcome::Accepted { apns_id }) => {
             tracing::info!(enrollment, apns_id, "pushed");
             topic.works();
-            let reminder = now + schedule::reminder(push.reminders);
-            ("accepted".to_owned(), NextPush::Reminder(reminder))
+            ("accepted".to_owned(), remind(&push, &target, now))
         }
         Ok(Outcome::Rejected(rejection)) => {
             let next = refused(topic, &push, &target, &rejection, now);
@@ -165,7 +164,7 @@ async fn send(topic: &Topic, Addressed { push, target }: Addressed, clock: &Cloc
             tracing::error!(enrollment, error = why, "an error in this program");
             (why, NextPush::Nothing)
         }
-        Err(error) => (chain(&error), again(&push, schedule::retry, now)),
+        Err(error) => (chain(&error), again(&push, &target, schedule::retry, now)),
     };
     if result != "accepted" {
         tracing::warn!(enrollment, reason = result, ?next, "a push failed");
@@ -204,7 +203,7 @@ fn refused(
         Action::DropToken { .. } if action.concerns_token_received_at(target.received_at) => {
             NextPush::TokenDead
         }
-        Action::BackOff => again(push, schedule::back_off, now),
+        Action::BackOff => again(push, target, schedule::back_off, now),
         Action::AlertOperator => {
             tracing::error!(
                 alert = "push",
@@ -222,18 +221,29 @@ fn refused(
         }
         // A token that died before the device sent this one is another's death.
         Action::DropToken { .. } | Action::Retry | Action::StopTopic => {
-            again(push, schedule::retry, now)
+            again(push, target, schedule::retry, now)
         }
     }
 }
 
 /// When a push that failed is tried again: soon, and after many failures when the device would be reminded.
-fn again(push: &DuePush, wait: fn(u32, u32) -> Duration, now: SystemTime) -> NextPush {
+fn again(
+    push: &DuePush,
+    target: &PushTarget,
+    wait: fn(u32, u32) -> Duration,
+    now: SystemTime,
+) -> NextPush {
     if push.attempts < ATTEMPTS {
         NextPush::Again(now + wait(push.attempts + 1, rand::random()))
     } else {
-        NextPush::Reminder(now + schedule::reminder(push.reminders))
+        remind(push, target, now)
     }
+}
+
+fn remind(push: &DuePush, target: &PushTarget, now: SystemTime) -> NextPush {
+    // A token of a clock that was ahead is as new as one of now.
+    let age = now.duration_since(target.received_at).unwrap_or_default();
+    NextPush::Reminder(now + schedule::reminder(push.reminders, age))
 }
 
 fn outcome(push: DuePush, result: Option<&str>, next: NextPush) -> PushOutcome {

@@ -81,7 +81,7 @@ impl Error for Refusal {}
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let kind = match error {
-            StoreError::Database(_) => RefusalKind::Failing,
+            StoreError::Database(_) | StoreError::Unreachable => RefusalKind::Failing,
             _ => RefusalKind::Internal,
         };
         Self::new(kind, chain(&error))

@@ -5,14 +5,12 @@ use std::time::Duration;
 use lanyard_pki::seal::KeyId;
 use lanyard_store::{Resealing, StoreError};
 
-use crate::Engine;
+use crate::{Engine, background::KEEPER};
 
 /// How often a node looks whether another one rotated the key. Until then it seals with the key before.
 pub(crate) const FOLLOW: Duration = Duration::from_secs(5);
 /// How many values one step looks at.
 const STEP: u64 = 200;
-/// How long a node has this work for itself; each step prolongs it.
-const HELD: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Makes the key current under which the database is sealed, and goes once over everything that is sealed for each key that becomes
@@ -34,7 +32,7 @@ impl Engine {
         let mut pass = Resealing::default();
         while !pass.is_over() && ring.current() == current {
             // Of several nodes one does it; another looks again later, and finds it done.
-            if !self.holds("resealing", HELD).await? {
+            if !self.holds("resealing", KEEPER).await? {
                 return Ok(());
             }
             store.reseal(&mut pass, STEP).await?;

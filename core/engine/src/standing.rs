@@ -11,7 +11,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     Engine, Refusal,
-    background::{KEEPER, PERSONS},
+    background::{KEEPER, PERSONS, all_done},
     decision,
     records::Asked,
     refusal::chain,
@@ -88,15 +88,7 @@ impl Engine {
             let engine = self.clone();
             asked.spawn(async move { engine.look_up_persons_of(&directory).await });
         }
-        let mut outcome = Ok(());
-        while let Some(ended) = asked.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => outcome = Err(error),
-                Err(error) => tracing::error!(%error, "the looking up of persons ended"),
-            }
-        }
-        outcome
+        all_done("looking up persons", asked).await
     }
 
     async fn look_up_persons_of(&self, directory: &str) -> Result<(), Refusal> {

@@ -27,10 +27,22 @@ pub fn back_off(failures: u32, jitter: u32) -> Duration {
     doubling(MINUTE, HOUR, failures, jitter)
 }
 
+/// How long a device's token is a new one: longer than all reminders take that are only due while it is.
+const NEW: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// How often a device with a new token is reminded, before it is as any other is: after 5, 10, 20 and 40 minutes.
+const EARLY: u32 = 4;
+
 /// How long after a push that APNs accepted the device is woken once more, if by then it has not done what waits for it. `reminders`
-/// counts those that there were: an hour, six hours and a day, and then a week each time.
-pub fn reminder(reminders: u32) -> Duration {
-    match reminders {
+/// counts those that there were: an hour, six hours and a day, and then a week each time. A device whose token came `token_age` ago and is new
+/// has just enrolled, most likely: it is awake, somebody waits in front of it, and a push may have come before the device was ready for it.
+/// It is reminded sooner at first.
+pub fn reminder(reminders: u32, token_age: Duration) -> Duration {
+    let early = if token_age < NEW { EARLY } else { 0 };
+    if reminders < early {
+        return 5 * MINUTE * (1 << reminders);
+    }
+    match reminders - early {
         0 => HOUR,
         1 => 6 * HOUR,
         2 => DAY,
@@ -104,10 +116,28 @@ mod tests {
 
     #[test]
     fn a_device_that_is_off_always_has_a_notification_that_waits() {
-        for reminders in 0..10 {
-            assert!(reminder(reminders) < KEEP);
-            assert!(reminder(reminders + 1) >= reminder(reminders));
+        for age in [Duration::ZERO, NEW] {
+            for reminders in 0..10 {
+                assert!(reminder(reminders, age) < KEEP);
+                assert!(reminder(reminders + 1, age) >= reminder(reminders, age));
+            }
         }
+    }
+
+    #[test]
+    fn a_device_that_just_enrolled_is_reminded_within_minutes_and_then_as_any_other() {
+        let (mut age, mut waits) = (Duration::ZERO, Vec::new());
+        for reminders in 0..9 {
+            let wait = reminder(reminders, age);
+            waits.push(wait.as_secs() / 60);
+            age += wait;
+        }
+        let (hour, day) = (60, 24 * 60);
+        assert_eq!(
+            waits,
+            [5, 10, 20, 40, hour, 6 * hour, day, 7 * day, 7 * day]
+        );
+        assert_eq!(reminder(0, NEW), HOUR);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::enrollments::{EnrollmentState, channels_of, lock, lock_all, update};
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::turn::take_turn;
-use crate::{Store, StoreError, delivery, outbox};
+use crate::{PersonKey, Store, StoreError, delivery, outbox, standings};
 
 /// What a device says about itself in Authenticate. Absent keys are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,6 +106,10 @@ impl Store {
         now: SystemTime,
     ) -> Result<AuthenticateOutcome, StoreError> {
         let session_id = message.session_id.map(|id| id.to_string());
+        let person = PersonKey {
+            directory: message.directory.clone(),
+            person_id: message.person_id.clone(),
+        };
         let tx = self.begin().await?;
         take_turn(&tx, "enrollment", &[&message.device_id]).await?;
         match certificates::bind(&tx, &message.certificate, &message.device_id).await? {
@@ -145,6 +149,7 @@ impl Store {
                 }
             },
         };
+        standings::begin(&tx, &person).await?;
         tx.commit().await?;
         Ok(outcome)
     }
@@ -184,6 +189,10 @@ async fn restart(
 ) -> Result<u64, StoreError> {
     let device_id = message.device_id.clone();
     let forget = ActiveModel {
+        // All channels of a device are of the person who enrolled it, whoever had it before.
+        directory: Set(message.directory.clone()),
+        person_id: Set(message.person_id.clone()),
+        person_name: Set(message.person_name.clone()),
         state: Set(EnrollmentState::Pending.as_str().to_owned()),
         token: Set(None),
         push_magic: Set(None),

@@ -1,5 +1,7 @@
 //! Commands on record, done or not. Their way there is in `queue` (put in, look ahead) and `delivery` (sent, answered).
 
+mod list;
+
 use std::time::SystemTime;
 
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query};
@@ -14,6 +16,8 @@ use crate::instant::{from_millis, to_millis};
 use crate::sealed::Cell;
 use crate::word::word_enum;
 use crate::{MAX_PAGE, Store, StoreError, Unsealed, page};
+
+pub use list::{CommandFilter, CommandPlace, NoPlace};
 
 word_enum! {
     /// Where a command stands.

@@ -10,6 +10,7 @@ mod sqlite;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lanyard_pki::seal::KeyRing;
@@ -22,7 +23,7 @@ use crate::{StoreError, migration};
 
 /// How long a statement waits for its connection, or for another process's lock, before it fails. Longer than the slowest
 /// transaction here, shorter than the patience of a device (60 s).
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store. Cheap to clone; all clones share the connections.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct Store {
     /// `None` when opened for reading only.
     writer: Option<DatabaseConnection>,
     pub(crate) reader: DatabaseConnection,
+    /// Where the database is, for people.
+    place: Arc<str>,
     pub(crate) sealing: KeyRing,
     /// What the next use case is to put into the event outbox.
     pub(crate) notes: Vec<NewEvent>,
@@ -70,7 +73,7 @@ impl Store {
         } else {
             writer.clone()
         };
-        let store = Self::new(Some(writer), reader, sealing.into());
+        let store = Self::new(url, Some(writer), reader, sealing.into());
         store.adopt_sealing_key().await?;
         Ok(store)
     }
@@ -93,7 +96,7 @@ impl Store {
             return Err(StoreError::UnsupportedUrl);
         };
         migration::require_current(&reader).await?;
-        let store = Self::new(None, reader, sealing.into());
+        let store = Self::new(url, None, reader, sealing.into());
         store.follow_sealing_key().await?;
         Ok(store)
     }
@@ -127,6 +130,7 @@ impl Store {
     }
 
     fn new(
+        url: &str,
         writer: Option<DatabaseConnection>,
         reader: DatabaseConnection,
         sealing: KeyRing,
@@ -134,11 +138,18 @@ impl Store {
         Self {
             writer,
             reader,
+            place: place(url).into(),
             sealing,
             notes: Vec::new(),
             record: None,
             uses: None,
         }
+    }
+
+    /// Where the database is: its address without user, password and options.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// The keys with which secrets are sealed and opened.
@@ -168,10 +179,52 @@ async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, Store
     Ok(writer.begin_with_options(sqlite::transactions()).await?)
 }
 
+/// An address without what is not to be logged.
+fn place(url: &str) -> String {
+    let (start, options) = url.split_once('?').unwrap_or((url, ""));
+    let Some((scheme, rest)) = start.split_once("://").filter(|_| postgres::is(url)) else {
+        return start.to_owned();
+    };
+    // A password with a question mark in it looks like options.
+    if options.contains('@') {
+        return format!("{scheme}://…");
+    }
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    format!("{scheme}://{place}")
+}
+
 /// True when a statement failed because a unique value is taken.
 pub(crate) fn is_conflict(error: &DbErr) -> bool {
     matches!(
         error.sql_err(),
         Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_place_of_a_database_names_nobody_and_has_no_secret() {
+        for (url, place) in [
+            (
+                "postgres://u:p@db.example:5433/lanyard?sslmode=require",
+                "postgres://db.example:5433/lanyard",
+            ),
+            (
+                "postgresql://u:a@b@db.example/lanyard",
+                "postgresql://db.example/lanyard",
+            ),
+            ("postgres://u:p?p@db.example/lanyard", "postgres://…"),
+            (
+                "postgres:///lanyard?host=/run/postgresql&password=p",
+                "postgres:///lanyard",
+            ),
+            (
+                "sqlite:///srv/a@b/lanyard.db?mode=rwc",
+                "sqlite:///srv/a@b/lanyard.db",
+            ),
+        ] {
+            assert_eq!(super::place(url), place);
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What fails below the use cases.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{ConnAcquireErr, DbErr, SqlErr};
+
+use crate::connect::PATIENCE;
 
 /// Why the store could not do what it was asked. A refusal that belongs to a use case (a challenge that was used, a command
 /// that is already done) is an outcome of its method, not an error.
@@ -42,6 +44,12 @@ pub enum StoreError {
     /// Opened for reading only, but the tables are those of another version.
     #[error("the tables are not those of this version: start the server once to migrate them")]
     Unmigrated,
+    /// There was no connection for a statement. Nothing was done.
+    #[error(
+        "the database gave no connection for {} seconds: it is away, or has too much to do; each later use tries again",
+        PATIENCE.as_secs()
+    )]
+    Unreachable,
     /// The database failed or refused.
     #[error("the database could not carry out a statement")]
     Database(#[source] DbErr),
@@ -49,6 +57,9 @@ pub enum StoreError {
 
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
+        if let DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) = error {
+            return Self::Unreachable;
+        }
         match error.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(what)) => Self::Conflict { what },
             Some(SqlErr::ForeignKeyConstraintViolation(what)) => Self::NotFound { what },

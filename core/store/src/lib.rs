@@ -61,7 +61,7 @@ pub use batches::{BatchCommand, NewBatch};
 pub use callers::{Caller, CallingDevice};
 pub use certificates::{Certificate, CertificatePurpose, IdentityRow, RevokeOutcome};
 pub use challenges::Challenge;
-pub use commands::{Command, CommandState, CommandSummary};
+pub use commands::{Command, CommandFilter, CommandPlace, CommandState, CommandSummary, NoPlace};
 pub use connect::Store;
 pub use decisions::{DecisionFilter, DecisionRecord};
 pub use delivery::{CancelOutcome, CommandAnswer, CommandStatus, SentNote, Settled};

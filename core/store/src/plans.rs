@@ -10,20 +10,27 @@ mod rows;
 use std::sync::{Arc, Mutex};
 
 use lanyard_pki::seal::SealingKey;
-use sea_orm::{ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::Store;
 
 /// Without one of these, some statement has to read a whole table, or the history.
-const NEEDED: [&str; 6] = [
+const NEEDED: [&str; 8] = [
+    "command_created",
     "command_open",
     "command_done",
     "command_uuid",
     "enrollment_device",
     "event_outbox_due",
+    "person_standing_turn",
     "push_outbox_due",
 ];
+
+/// What gives SQLite statistics. The server never does: without them, a plan follows from tables and statement alone, and is the same on each
+/// installation and however many rows there are, so that those which are looked at here are those of the server. Whoever runs this all the same, or
+/// `PRAGMA optimize`, in a shell of their own, must not lose by it.
+const STATISTICS: &str = "PRAGMA analysis_limit = 1000; ANALYZE";
 
 #[tokio::test]
 async fn no_hot_statement_reads_a_whole_table() {
@@ -52,14 +59,7 @@ async fn check(url: &str) {
     let statements = overheard.statements();
     assert!(statements.len() > 60, "{} statements", statements.len());
 
-    let db = store.begin().await.unwrap();
-    let mut complaints = Vec::new();
-    for statement in &statements {
-        complaints.extend(plan::complaints(&db, statement).await);
-    }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
-    db.rollback().await.unwrap();
-
+    expect_no_complaint(&store, &statements).await;
     for index in NEEDED {
         let db = store.begin().await.unwrap();
         let drop = format!("DROP INDEX {index}");
@@ -71,6 +71,22 @@ async fn check(url: &str) {
         assert!(missed, "nothing is said of a missing {index}");
         db.rollback().await.unwrap();
     }
+
+    let writer = store.writer().unwrap();
+    if writer.get_database_backend() == DbBackend::Sqlite {
+        writer.execute_unprepared(STATISTICS).await.unwrap();
+        expect_no_complaint(&store, &statements).await;
+    }
+}
+
+async fn expect_no_complaint(store: &Store, statements: &[Statement]) {
+    let db = store.begin().await.unwrap();
+    let mut complaints = Vec::new();
+    for statement in statements {
+        complaints.extend(plan::complaints(&db, statement).await);
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n\n"));
+    db.rollback().await.unwrap();
 }
 
 /// What a store says to its database.

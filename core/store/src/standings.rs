@@ -1,18 +1,32 @@
 //! What directories last said of the persons who have devices: that somebody is disabled is told once, and whom to ask about next.
+//!
+//! Who has a device that has not checked out has a row, and nobody else: it comes with the first device and goes with the last one, in the
+//! transactions that enroll and check out. So whose turn it is stands in one index, however many devices there are.
 
 use std::time::SystemTime;
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, NullOrdering, Order, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
+    FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
 use crate::enrollments::EnrollmentState;
-use crate::entity::{enrollment, person_standing};
+use crate::entity::enrollment;
+use crate::entity::person_standing::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::turn::take_turn;
 use crate::{Store, StoreError, page};
+
+/// When it is the turn of a person whom nobody was asked about yet: before everybody else's.
+const AT_ONCE: i64 = 0;
+
+/// Each directory, found from the one before: as many steps as there are directories, where looking for distinct ones would read all persons.
+const DIRECTORIES: &str = "WITH RECURSIVE each_one (directory) AS (\
+     SELECT MIN(directory) FROM person_standing UNION ALL \
+     SELECT (SELECT MIN(p.directory) FROM person_standing p WHERE p.directory > each_one.directory) \
+     FROM each_one WHERE each_one.directory IS NOT NULL) \
+     SELECT directory FROM each_one WHERE directory IS NOT NULL ORDER BY directory";
 
 /// A person, by the directory that vouches for them.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -41,17 +55,12 @@ impl Store {
     ///
     /// [`StoreError::Database`].
     pub async fn directories_with_devices(&self) -> Result<Vec<String>, StoreError> {
-        use enrollment::{Column, Entity};
-        use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
-        Ok(Entity::find()
-            .select_only()
-            .column(Column::Directory)
-            .distinct()
-            .filter(Column::State.ne(EnrollmentState::CheckedOut.as_str()))
-            .order_by_asc(Column::Directory)
-            .into_tuple()
-            .all(&self.reader)
-            .await?)
+        let backend = self.reader.get_database_backend();
+        let rows = self
+            .reader
+            .query_all_raw(Statement::from_string(backend, DIRECTORIES));
+        let names = rows.await?.into_iter().map(|row| row.try_get_by_index(0));
+        Ok(names.collect::<Result<_, _>>()?)
     }
 
     /// Persons of a directory with a device that has not checked out, whom it was never asked about, or is to be asked about again by `now`;
@@ -66,34 +75,14 @@ impl Store {
         now: SystemTime,
         limit: u64,
     ) -> Result<Vec<PersonKey>, StoreError> {
-        use enrollment::{Column, Entity};
-        use person_standing::{Column as Known, Entity as Standing};
-        let query = Query::select()
-            .distinct()
-            .column((Entity, Column::Directory))
-            .column((Entity, Column::PersonId))
-            .column((Standing, Known::DueAt))
-            .from(Entity)
-            .left_join(
-                Standing,
-                Condition::all()
-                    .add(
-                        Expr::col((Entity, Column::Directory)).equals((Standing, Known::Directory)),
-                    )
-                    .add(Expr::col((Entity, Column::PersonId)).equals((Standing, Known::PersonId))),
-            )
-            .and_where(Expr::col((Entity, Column::Directory)).eq(directory))
-            .and_where(Expr::col((Entity, Column::State)).ne(EnrollmentState::CheckedOut.as_str()))
-            .cond_where(
-                Condition::any()
-                    .add(Expr::col((Standing, Known::DueAt)).is_null())
-                    .add(Expr::col((Standing, Known::DueAt)).lte(to_millis(now))),
-            )
-            .order_by_with_nulls((Standing, Known::DueAt), Order::Asc, NullOrdering::First)
+        Ok(Entity::find()
+            .select_only()
+            .columns([Column::Directory, Column::PersonId])
+            .filter(Column::Directory.eq(directory))
+            .filter(Column::DueAt.lte(to_millis(now)))
+            .order_by_asc(Column::DueAt)
             .limit(page(limit))
-            .take();
-        let statement = self.reader.get_database_backend().build(&query);
-        Ok(PersonKey::find_by_statement(statement)
+            .into_model()
             .all(&self.reader)
             .await?)
     }
@@ -108,7 +97,6 @@ impl Store {
         person: &PersonKey,
     ) -> Result<Vec<String>, StoreError> {
         use enrollment::{Column, Entity};
-        use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
         Ok(Entity::find()
             .select_only()
             .column(Column::Id)
@@ -121,7 +109,7 @@ impl Store {
             .await?)
     }
 
-    /// Whether the person was active when their directory was last asked; `None` if it never was.
+    /// Whether the person was active when their directory was last asked, as everybody is of whom it never was; `None` for who has no device.
     ///
     /// # Errors
     ///
@@ -131,8 +119,8 @@ impl Store {
         Ok(row.map(|row| row.active))
     }
 
-    /// Notes what a directory says of a person, and when it is to be asked again. Whoever was never asked about counts as active until
-    /// now. If the person is no longer, what the store was [told to note](Store::noting) is put into the outbox.
+    /// Notes what a directory says of a person with devices, and when it is to be asked again. Whoever was never asked about counts as active
+    /// until now. If the person is no longer, what the store was [told to note](Store::noting) is put into the outbox.
     ///
     /// # Errors
     ///
@@ -146,9 +134,17 @@ impl Store {
     ) -> Result<StandingNoted, StoreError> {
         let tx = self.begin().await?;
         turn_of(&tx, person).await?;
-        let was_active = find(&tx, person).await?.is_none_or(|row| row.active);
-        write(&tx, person, active, due).await?;
-        let noted = match (was_active, active) {
+        let Some(known) = find(&tx, person).await? else {
+            // The last device has checked out meanwhile.
+            return Ok(StandingNoted::Same);
+        };
+        let change = ActiveModel {
+            active: Set(active),
+            due_at: Set(to_millis(due)),
+            ..ActiveModel::default()
+        };
+        update(&tx, person, change).await?;
+        let noted = match (known.active, active) {
             (true, false) => {
                 self.note(&tx, now).await?;
                 StandingNoted::Disabled
@@ -170,13 +166,48 @@ impl Store {
         person: &PersonKey,
         due: SystemTime,
     ) -> Result<(), StoreError> {
-        let tx = self.begin().await?;
-        turn_of(&tx, person).await?;
-        let active = find(&tx, person).await?.is_none_or(|row| row.active);
-        write(&tx, person, active, due).await?;
-        tx.commit().await?;
-        Ok(())
+        let change = ActiveModel {
+            due_at: Set(to_millis(due)),
+            ..ActiveModel::default()
+        };
+        update(self.writer()?, person, change).await
     }
+}
+
+/// Somebody enrolls a device: their directory is asked about them from now on.
+pub(crate) async fn begin(tx: &DatabaseTransaction, person: &PersonKey) -> Result<(), StoreError> {
+    turn_of(tx, person).await?;
+    let row = Model {
+        directory: person.directory.clone(),
+        person_id: person.person_id.clone(),
+        active: true,
+        due_at: AT_ONCE,
+    };
+    Entity::insert(row.into_active_model())
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// A device of theirs checked out: of whom it was the last one, nobody is asked about any more.
+pub(crate) async fn end(tx: &DatabaseTransaction, person: &PersonKey) -> Result<(), StoreError> {
+    // Whoever enrolls another device just now waits, and then finds no row.
+    turn_of(tx, person).await?;
+    let devices = Query::select()
+        .expr(Expr::val(1))
+        .from(enrollment::Entity)
+        .and_where(enrollment::Column::Directory.eq(&person.directory))
+        .and_where(enrollment::Column::PersonId.eq(&person.person_id))
+        .and_where(enrollment::Column::State.ne(EnrollmentState::CheckedOut.as_str()))
+        .take();
+    Entity::delete_many()
+        .filter(Column::Directory.eq(&person.directory))
+        .filter(Column::PersonId.eq(&person.person_id))
+        .filter(Expr::exists(devices).not())
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn turn_of(tx: &DatabaseTransaction, person: &PersonKey) -> Result<(), StoreError> {
@@ -188,33 +219,21 @@ async fn turn_of(tx: &DatabaseTransaction, person: &PersonKey) -> Result<(), Sto
     .await
 }
 
-async fn find(
-    db: &impl ConnectionTrait,
-    person: &PersonKey,
-) -> Result<Option<person_standing::Model>, StoreError> {
+async fn find(db: &impl ConnectionTrait, person: &PersonKey) -> Result<Option<Model>, StoreError> {
     let key = (person.directory.clone(), person.person_id.clone());
-    Ok(person_standing::Entity::find_by_id(key).one(db).await?)
+    Ok(Entity::find_by_id(key).one(db).await?)
 }
 
-async fn write(
+async fn update(
     db: &impl ConnectionTrait,
     person: &PersonKey,
-    active: bool,
-    due: SystemTime,
+    change: ActiveModel,
 ) -> Result<(), StoreError> {
-    use person_standing::{Column, Entity, Model};
-    let row = Model {
-        directory: person.directory.clone(),
-        person_id: person.person_id.clone(),
-        active,
-        due_at: to_millis(due),
-    };
-    let known = sea_orm::sea_query::OnConflict::columns([Column::Directory, Column::PersonId])
-        .update_columns([Column::Active, Column::DueAt])
-        .to_owned();
-    Entity::insert(row.into_active_model())
-        .on_conflict(known)
-        .exec_without_returning(db)
+    Entity::update_many()
+        .set(change)
+        .filter(Column::Directory.eq(&person.directory))
+        .filter(Column::PersonId.eq(&person.person_id))
+        .exec(db)
         .await?;
     Ok(())
 }

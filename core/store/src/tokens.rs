@@ -11,7 +11,7 @@ use crate::enrollments::{EnrollmentState, channels_of, device_of, lock, lock_all
 use crate::entity::enrollment::{ActiveModel, Column, Entity, Model};
 use crate::instant::to_millis;
 use crate::sessions::{self, SessionState, read_id};
-use crate::{Store, StoreError, outbox};
+use crate::{PersonKey, Store, StoreError, outbox, standings};
 
 /// A TokenUpdate message, verified. `Debug` leaves its secrets out.
 #[derive(Clone, Copy)]
@@ -169,6 +169,10 @@ impl Store {
         if EnrollmentState::read(&row.state)? == EnrollmentState::CheckedOut {
             return Ok(CheckOutOutcome::AlreadyCheckedOut);
         }
+        let person = PersonKey {
+            directory: row.directory,
+            person_id: row.person_id,
+        };
         let channels = match row.user_id {
             None => channels_of(&tx, &row.device_id).await?,
             Some(_) => vec![row.id],
@@ -183,6 +187,7 @@ impl Store {
             .add(Column::Id.is_in(&channels))
             .add(Column::State.ne(EnrollmentState::CheckedOut.as_str()));
         update(&tx, still_in, change).await?;
+        standings::end(&tx, &person).await?;
         outbox::withdraw(&tx, &channels).await?;
         self.note(&tx, now).await?;
         tx.commit().await?;

@@ -22,6 +22,9 @@ macro_rules! word_enum {
                 }
             }
 
+            /// Every value, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             pub(crate) fn read(word: &str) -> Result<Self, $crate::StoreError> {
                 match word {
                     $($word => Ok(Self::$variant),)+

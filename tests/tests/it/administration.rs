@@ -5,9 +5,12 @@ mod backup;
 mod devices;
 mod doctor;
 mod keys;
+mod listed;
 mod log;
 mod many;
 mod persons;
+mod retention;
+mod rotation;
 mod set_up;
 mod starting;
 
@@ -16,7 +19,15 @@ use lanyard_tests::site::Site;
 const PASSWORD: &str = "correct horse battery";
 
 fn running() -> Site {
+    running_with(&[])
+}
+
+/// The same with these keys of the configuration, as the environment has them.
+fn running_with(environment: &[(&str, String)]) -> Site {
     let mut site = Site::temporary(&[]).unwrap();
+    for (name, value) in environment {
+        site.set(name, value);
+    }
     site.start_apns().unwrap();
     site.start_server().unwrap();
     site

@@ -303,20 +303,28 @@ async fn a_device_is_reminded_of_what_it_has_not_done_at_growing_intervals() {
     let (device, _subscription) = ward.enroll("device").await;
     ward.after(2).await;
     assert_eq!(ward.due_in(&device).await, None, "there is nothing to do");
-    ward.command(&device).await;
-    ward.after(2).await;
-    for hours in [1, 6, 24, 7 * 24, 7 * 24] {
+    let week = 7 * 24 * HOUR;
+    let always = [HOUR, 6 * HOUR, 24 * HOUR, week, week];
+    // It has just enrolled the first time, and not any more the second time.
+    for first in [
+        &[5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE][..],
+        &[],
+    ] {
+        ward.command(&device).await;
+        ward.after(2).await;
+        for &wait in first.iter().chain(&always) {
+            let seen = ward.seen();
+            ward.after(wait - MINUTE).await;
+            assert_eq!(ward.seen(), seen, "{wait}");
+            ward.after(2 * MINUTE).await;
+            assert_eq!(ward.seen(), seen + 1, "{wait}");
+        }
+        let command = device.idle().await.unwrap();
+        device.answer(&command, Status::Acknowledged).await;
         let seen = ward.seen();
-        ward.after(hours * HOUR - MINUTE).await;
-        assert_eq!(ward.seen(), seen, "{hours}");
-        ward.after(2 * MINUTE).await;
-        assert_eq!(ward.seen(), seen + 1, "{hours}");
+        ward.after(week + 24 * HOUR).await;
+        assert_eq!((ward.seen(), ward.due_in(&device).await), (seen, None));
     }
-    let command = device.idle().await.unwrap();
-    device.answer(&command, Status::Acknowledged).await;
-    let seen = ward.seen();
-    ward.after(8 * 24 * HOUR).await;
-    assert_eq!((ward.seen(), ward.due_in(&device).await), (seen, None));
 }
 
 #[tokio::test]

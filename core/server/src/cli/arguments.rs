@@ -428,6 +428,18 @@ A command for many gets a UUID for each device. If it is broken off, the same wi
         #[arg(long, value_name = "FILE")]
         plist: Option<PathBuf>,
     },
+    /// List commands, those that were queued last first
+    List {
+        /// Only those of a device
+        #[arg(long, value_name = "UDID")]
+        device: Option<String>,
+        /// Only those in a state: queued, sent, not_now, acknowledged, error, format_error, cancelled, cleared
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
     /// Show a command and what was answered
     Show {
         /// CommandUUID

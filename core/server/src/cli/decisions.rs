@@ -13,7 +13,7 @@ use super::{
     Connect, Outcome,
     arguments::{DecisionsAction, Trial},
     client::Client,
-    path, print, print_json, show,
+    path, print, print_json, query, show,
 };
 use crate::policy::{Candidate, Recorded, Replayed, Trial as Tried};
 
@@ -172,18 +172,4 @@ pub(super) async fn shadow(client: &Client, trial: Trial, json_output: bool) -> 
         "{same} the same, {} changed, {undetermined} undetermined",
         others.len() - undetermined
     ))
-}
-
-/// A path with those of the filters that are set.
-fn query(segments: &[&str], filters: &[(&str, Option<String>)]) -> String {
-    let mut target = path(segments);
-    let mut before = '?';
-    for (key, value) in filters {
-        if let Some(value) = value {
-            let value = &path(&[value])["/api/v1/".len()..];
-            target.push_str(&format!("{before}{key}={value}"));
-            before = '&';
-        }
-    }
-    target
 }

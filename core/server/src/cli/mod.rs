@@ -7,6 +7,7 @@ mod arguments;
 mod backup;
 mod client;
 mod command;
+mod commands;
 mod decisions;
 mod doctor;
 mod keys;
@@ -18,7 +19,7 @@ mod standing;
 
 use std::{error::Error, io::Write as _, path::Path, process::ExitCode};
 
-use arguments::{Arguments, CommandAction, DeviceAction, Task, UserAction};
+use arguments::{Arguments, DeviceAction, Task, UserAction};
 use clap::Parser as _;
 use client::Client;
 use qrcode::render::unicode::Dense1x2;
@@ -97,7 +98,7 @@ async fn run(Arguments { data, json, task }: Arguments) -> Outcome {
         }
         Task::User { action } => user(&client()?, action, json).await,
         Task::Device { action } => device(&client()?, action, json).await,
-        Task::Command { action } => command(&client()?, action, json).await,
+        Task::Command { action } => commands::run(&client()?, action, json).await,
         Task::Decisions { action } => decisions::run(client, action, json).await,
         Task::Plugin { action } => plugin::run(client, action, json).await,
         Task::Apns { action } => apns::run(client, &data, action, json).await,
@@ -210,39 +211,6 @@ async fn device(client: &Client, action: DeviceAction, json_output: bool) -> Out
     }
 }
 
-async fn command(client: &Client, action: CommandAction, json_output: bool) -> Outcome {
-    match action {
-        CommandAction::Send {
-            words,
-            many,
-            unchecked,
-            plist,
-        } => {
-            let sending = send::Sending {
-                words,
-                many,
-                unchecked,
-                plist,
-            };
-            sending.run(client, json_output).await
-        }
-        CommandAction::Show { uuid } => {
-            let answer = client.get(&path(&["commands", &uuid])).await?;
-            if json_output {
-                print_json(&answer)
-            } else {
-                print(&show::commands(&answer))
-            }
-        }
-        CommandAction::Cancel { uuid } => {
-            client
-                .send("DELETE", &path(&["commands", &uuid]), Vec::new())
-                .await?;
-            print(&format!("{uuid} will not be sent."))
-        }
-    }
-}
-
 /// A path below `/api/v1`, each segment escaped.
 fn path(segments: &[&str]) -> String {
     let mut path = "/api/v1".to_owned();
@@ -257,6 +225,20 @@ fn path(segments: &[&str]) -> String {
         }
     }
     path
+}
+
+/// A path with those of the filters that are set.
+fn query(segments: &[&str], filters: &[(&str, Option<String>)]) -> String {
+    let mut target = path(segments);
+    let mut before = '?';
+    for (key, value) in filters {
+        if let Some(value) = value {
+            let value = &path(&[value])["/api/v1/".len()..];
+            target.push_str(&format!("{before}{key}={value}"));
+            before = '&';
+        }
+    }
+    target
 }
 
 /// The link, and the same as a QR code for a phone to look at; light on dark, as most terminals are.

@@ -1,5 +1,6 @@
 //! Answers of the server, for people to read.
 
+mod commands;
 mod decisions;
 mod keys;
 mod push;
@@ -7,9 +8,9 @@ mod why;
 
 use std::time::{Duration, SystemTime};
 
-use lanyard_commands::Facts;
 use serde_json::Value;
 
+pub(super) use commands::{command_list, commands, queued, sent};
 pub(super) use decisions::{decision, decisions};
 pub(super) use keys::keys;
 pub(super) use push::{push_topics, reloaded};
@@ -226,95 +227,6 @@ fn name_facts(name: &str, fact: &Value, named: &mut Vec<String>) {
     }
 }
 
-/// What was queued, and what its sender would want to know of it.
-pub(super) fn sent(request_type: &str, device: &str, answer: &Value) -> String {
-    queued(request_type, device, &text(&answer["uuid"]), answer)
-}
-
-/// `under` is what the command is found by.
-pub(super) fn queued(request_type: &str, to: &str, under: &str, answer: &Value) -> String {
-    let mut said = format!("{request_type} is queued for {to}: {under}");
-    if answer["checked"] == false {
-        let alike = Facts::all()
-            .iter()
-            .map(|facts| facts.request_type)
-            .filter(|known| *known != request_type)
-            .map(|known| {
-                (
-                    strsim::damerau_levenshtein(
-                        &known.to_lowercase(),
-                        &request_type.to_lowercase(),
-                    ),
-                    known,
-                )
-            })
-            .filter(|(distance, _)| *distance <= 2)
-            .min();
-        said.push_str("\nIts keys were not checked: it goes to the device as it is.");
-        if let Some((_, known)) = alike {
-            said.push_str(&format!(" Did you mean {known}?"));
-        }
-    }
-    if answer["wakes"] == false {
-        said.push_str(
-            "\nNobody is woken for it: [push] in lanyard.toml names no push certificate.",
-        );
-    }
-    said
-}
-
-pub(super) fn commands(answer: &Value) -> String {
-    let commands = answer["commands"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let each: Vec<String> = commands
-        .iter()
-        .map(|command| {
-            let mut lines = vec![
-                format!(
-                    "{} {} for {}",
-                    text(&command["uuid"]),
-                    text(&command["request_type"]),
-                    text(&command["device"])
-                ),
-                format!("  state      {}", text(&command["state"])),
-                format!(
-                    "  queued     {} by {}",
-                    ago(&command["created_at"]),
-                    text(&command["origin"])
-                ),
-                format!("  sent       {}", ago(&command["sent_at"])),
-                format!(
-                    "  {:10} {}",
-                    command["state"]
-                        .as_str()
-                        .filter(|state| ["cancelled", "cleared"].contains(state))
-                        .unwrap_or("answered"),
-                    ago(&command["completed_at"])
-                ),
-            ];
-            if command["decision"].is_string() {
-                lines.push(format!("  decision   {}", text(&command["decision"])));
-            }
-            if command["error"].is_string() {
-                lines.push(format!("  error      {}", text(&command["error"])));
-            }
-            if let Some(result) = command["result"].as_str() {
-                let shown = result
-                    .chars()
-                    .filter(|each| !steers(*each) || "\n\t".contains(*each));
-                // Indented, so that nothing in it passes for a line of ours.
-                let shown: String = shown.collect();
-                lines.push(String::new());
-                lines.extend(shown.lines().map(|line| format!("    {line}")));
-            }
-            lines.join("\n")
-        })
-        .collect();
-    each.join("\n\n")
-}
-
 /// Whether a character moves a terminal's cursor, or makes what follows read in another order than it stands.
 pub(super) fn steers(character: char) -> bool {
     character.is_control()
@@ -405,21 +317,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn what_devices_say_cannot_command_a_terminal() {
-        let answer = json!({ "commands": [{
-            "uuid": "1",
-            "error": "\u{1b}[2J",
-            "result": "<string>\u{1b}]0;title\u{7}\tname\n</string>",
-        }] });
-        let shown = commands(&answer);
-        assert!(
-            !shown.contains('\u{1b}') && !shown.contains('\u{7}'),
-            "{shown:?}"
-        );
-        assert!(shown.contains("]0;title\tname"), "{shown:?}");
-    }
 
     #[test]
     fn a_name_of_any_length_is_shown() {

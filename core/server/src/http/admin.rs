@@ -25,7 +25,8 @@ use crate::{backup::Backups, keys::Keys, policy::Policies, push::PushFiles};
 
 /// A profile to install is the largest thing that an operator sends.
 pub(super) const BODY_LIMIT: usize = 16 * 1024 * 1024;
-const PAGE: u64 = 100;
+/// What a list shows at once, unless it is asked for more or less.
+pub(super) const PAGE: u64 = 100;
 
 /// Everything that an operator may ask of us.
 pub(crate) fn router(
@@ -45,7 +46,10 @@ pub(crate) fn router(
         .route("/devices/{id}", get(device).delete(release_device))
         .route("/devices/{id}/commands", get(commands).post(send_command))
         .route("/devices/{id}/push", post(push))
-        .route("/commands", post(super::batches::send))
+        .route(
+            "/commands",
+            get(super::commands::list).post(super::batches::send),
+        )
         .route("/commands/{uuid}", get(command).delete(cancel_command));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -338,7 +342,7 @@ fn device_json(device: &Enrollment, identity_ends: &HashMap<String, SystemTime>)
     })
 }
 
-fn command_json(command: &CommandSummary) -> Value {
+pub(super) fn command_json(command: &CommandSummary) -> Value {
     json!({
         "uuid": command.uuid,
         "device": command.enrollment_id,

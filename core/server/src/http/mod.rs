@@ -4,6 +4,7 @@ mod admin;
 mod approvals;
 mod backup;
 mod batches;
+mod commands;
 mod decisions;
 mod enrollment;
 mod failure;

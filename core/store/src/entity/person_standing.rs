@@ -1,4 +1,4 @@
-//! What a person's directory last said of them, and when it is asked again.
+//! What the directory of a person with devices last said of them, and when it is asked again; `due_at` is 0 until it was asked.
 
 use sea_orm::entity::prelude::*;
 

@@ -12,8 +12,11 @@ mod m0009_lease;
 mod m0010_push;
 mod m0012_identity_end;
 mod m0014_queue;
+mod m0015_standings;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, FromQueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, FromQueryResult, Statement,
+};
 use sea_orm_migration::prelude::*;
 
 use crate::StoreError;
@@ -37,12 +40,18 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_push::Migration),
             Box::new(m0012_identity_end::Migration),
             Box::new(m0014_queue::Migration),
+            Box::new(m0015_standings::Migration),
         ]
     }
 }
 
 /// Takes the steps that this database has not taken yet, all of them or none. Of nodes that start together, one does.
 pub(crate) async fn run(tx: DatabaseTransaction) -> Result<(), StoreError> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // A step may touch every row that there is, and another node's may be waited for.
+        let patiently = "SET LOCAL statement_timeout = 0";
+        tx.execute_unprepared(patiently).await?;
+    }
     take_turn(&tx, "migration", &[]).await?;
     Migrator::up(&tx, None).await?;
     Ok(tx.commit().await?)

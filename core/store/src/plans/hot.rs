@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use crate::{
-    AuthenticateRow, BatchCommand, CertificatePurpose, Challenge, CommandAnswer, CommandStatus,
-    DecisionFilter, DuePush, EnrollmentFacts, MAX_PAGE, NewBatch, NewCommand, NewIssuance,
-    NextPush, Occasion, PushOutcome, SentNote, Store, TokenUpdate, TransactionKey,
+    AuthenticateRow, BatchCommand, CertificatePurpose, Challenge, CommandAnswer, CommandFilter,
+    CommandPlace, CommandStatus, DecisionFilter, DuePush, EnrollmentFacts, MAX_PAGE, NewBatch,
+    NewCommand, NewIssuance, NextPush, Occasion, PushOutcome, SentNote, Store, TokenUpdate,
+    TransactionKey,
 };
 
 const UDID: &str = "00008110-000A1B2C3D4E5F60";
@@ -27,6 +28,7 @@ pub(super) async fn run(store: &Store) {
     wake(store).await;
     work(store).await;
     tidy(store).await;
+    leave(store).await;
 }
 
 async fn enroll(store: &Store) {
@@ -188,6 +190,16 @@ async fn queue(store: &Store) {
     for before in [None, Some(2)] {
         store.list_commands(UDID, before, 100).await.unwrap();
     }
+    let newest = store.list_all_commands(CommandFilter::default(), 100).await;
+    let last = newest.unwrap().last().map(CommandPlace::of).unwrap();
+    for id in [None, Some(UDID)] {
+        let filter = CommandFilter {
+            enrollment_id: id,
+            after: Some(&last),
+            state: None,
+        };
+        store.list_all_commands(filter, 100).await.unwrap();
+    }
 }
 
 async fn wake(store: &Store) {
@@ -232,6 +244,14 @@ async fn work(store: &Store) {
         .await
         .unwrap();
     store.event_heard(&due[0]).await.unwrap();
+    store.directories_with_devices().await.unwrap();
+    let due = store.persons_due("school", now(), 100).await.unwrap();
+    assert_eq!(due.len(), 100);
+    store.last_standing(&due[0]).await.unwrap();
+    store.enrollments_of_person(&due[0]).await.unwrap();
+    let noted = store.note_standing(&due[0], true, now(), now());
+    noted.await.unwrap();
+    store.defer_standing(&due[1], now()).await.unwrap();
     store
         .list_decisions(DecisionFilter::default(), 10)
         .await
@@ -247,4 +267,11 @@ async fn tidy(store: &Store) {
         .unwrap();
     store.forget_abandoned_sessions(now(), 500).await.unwrap();
     store.forget_transactions(now(), 500).await.unwrap();
+}
+
+async fn leave(store: &Store) {
+    for certificate in [Some(FINGERPRINT), None] {
+        let left = store.check_out(UDID, certificate, now());
+        left.await.unwrap();
+    }
 }

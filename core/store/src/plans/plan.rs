@@ -22,12 +22,10 @@ pub(super) async fn complaints(db: &DatabaseTransaction, statement: &Statement) 
     };
     let complain = |plan: &Vec<String>| {
         let scanned = plan.iter().find(|line| reads_whole_table(line));
-        let what = match scanned {
-            Some(line) => line.trim(),
-            None if walks_history(&statement.sql, plan) => {
-                "the head of the queue is not in command_open"
-            }
-            None => return None,
+        let what = match (scanned, walks_past(&statement.sql, plan)) {
+            (Some(line), _) => line.trim().to_owned(),
+            (None, Some(index)) => format!("what comes next is not looked for in {index}"),
+            (None, None) => return None,
         };
         let text: String = statement.sql.chars().take(1000).collect();
         Some(format!("{what}\n{text}\n{}", plan.join("\n")))
@@ -41,14 +39,23 @@ fn reads_whole_table(line: &str) -> bool {
         .split_once("Seq Scan on ")
         .or_else(|| line.split_once("SCAN "))
         .and_then(|(_, rest)| rest.split([' ', '(']).next());
-    table.is_some_and(|table| TABLES.contains(&table) || ["c", "e", "q", "m"].contains(&table))
+    table.is_some_and(|table| TABLES.contains(&table) || ["c", "e", "q", "m", "p"].contains(&table))
 }
 
-fn walks_history(sql: &str, plan: &[String]) -> bool {
+/// The one index in which a statement finds what comes next, if it uses another one: that walks past all that is done, or not due.
+fn walks_past(sql: &str, plan: &[String]) -> Option<&'static str> {
     let looks_for_open = sql.contains("IN ('queued', 'sent', 'not_now')")
         && (sql.contains("ORDER BY") || sql.contains("MIN(m.seq)"))
         && !sql.contains("completed_at\" <");
-    looks_for_open && !plan.iter().any(|line| line.contains("command_open"))
+    let index = if looks_for_open {
+        "command_open"
+    } else if sql.contains("ORDER BY \"person_standing\".\"due_at\"") {
+        "person_standing_turn"
+    } else {
+        return None;
+    };
+    let is_used = plan.iter().any(|line| line.contains(index));
+    (!is_used).then_some(index)
 }
 
 async fn of_sqlite(db: &DatabaseTransaction, statement: &Statement) -> Vec<String> {

@@ -216,6 +216,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         "ALTER TABLE enrollment DROP COLUMN token_dead_at",
         "ALTER TABLE push_outbox DROP COLUMN not_before",
         "ALTER TABLE push_outbox DROP COLUMN reminders",
+        "DROP INDEX command_created",
         "DROP INDEX command_open",
         "DROP INDEX command_done",
         "DROP INDEX enrollment_session_of",
@@ -230,6 +231,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .await
         .unwrap();
     assert!(store.find_enrollment(UDID).await.unwrap().is_some());
+    let due = store.persons_due("local-users", at(9), 10).await.unwrap();
+    assert_eq!(due.len(), 1, "who has a device is asked about");
     let document = serde_json::json!({ "binding": [] });
     assert_eq!(store.add_policy(&document, &[], at(9)).await.unwrap(), 1);
     let latest = store.latest_policy().await.unwrap().unwrap();

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use lanyard_store::{
-    CancelOutcome, CommandAnswer, CommandState, CommandStatus, EnqueueOutcome, EnrollmentState,
-    PendingWork, Settled, Store,
+    CancelOutcome, CommandAnswer, CommandFilter, CommandPlace, CommandState, CommandStatus,
+    EnqueueOutcome, EnrollmentState, PendingWork, Settled, Store,
 };
 
 use crate::database::{
@@ -298,4 +298,69 @@ async fn history_is_listed_newest_first_and_found_by_uuid() {
         .map(|found| found.enrollment_id.as_str())
         .collect();
     assert_eq!(ids, [UDID, "OTHER"]);
+}
+
+#[tokio::test]
+async fn the_commands_of_all_devices_are_listed_newest_first_page_by_page() {
+    let store = new_database().await;
+    let devices = ["device-1", "device-2"];
+    for (n, device) in (1..).zip(devices) {
+        enroll(&store, device, n).await;
+    }
+    // Of each second, one for each device; and one more under a UUID that both have.
+    for second in 10..13 {
+        for device in devices {
+            let uuid = format!("{device} at {second}");
+            store
+                .enqueue(command(device, &uuid), at(second))
+                .await
+                .unwrap();
+            store
+                .enqueue(command(device, "same"), at(second))
+                .await
+                .unwrap();
+        }
+    }
+    let list = async |filter: CommandFilter<'_>, limit| {
+        store.list_all_commands(filter, limit).await.unwrap()
+    };
+    let all = list(CommandFilter::default(), 100).await;
+    assert_eq!(all.len(), 8, "`same` was queued once for each");
+    assert!(all.is_sorted_by(|one, next| one.created_at >= next.created_at));
+    for limit in 1..=9 {
+        let (mut pages, mut place) = (Vec::new(), None);
+        loop {
+            let after = place.as_ref();
+            let filter = CommandFilter {
+                after,
+                ..CommandFilter::default()
+            };
+            let page = list(filter, limit).await;
+            let Some(last) = page.last() else { break };
+            // As it travels.
+            let text = CommandPlace::of(last).to_string();
+            place = Some(text.parse::<CommandPlace>().unwrap());
+            pages.extend(page);
+        }
+        assert_eq!(pages, all, "{limit} at a time");
+    }
+
+    store
+        .cancel_command("device-1", "same", at(20))
+        .await
+        .unwrap();
+    let filter = CommandFilter {
+        enrollment_id: Some("device-1"),
+        ..CommandFilter::default()
+    };
+    let of_one = list(filter, 100).await;
+    assert!(of_one.len() == 4 && of_one.iter().all(|each| each.enrollment_id == "device-1"));
+    let state = Some(CommandState::Cancelled);
+    let cancelled = list(CommandFilter { state, ..filter }, 100).await;
+    assert_eq!(cancelled.len(), 1);
+    assert_eq!(cancelled[0].uuid, "same");
+    for wrong in ["", "1", "1:2", "x:1:2"] {
+        let refused = wrong.parse::<CommandPlace>().unwrap_err();
+        assert!(refused.to_string().contains("`next`"), "{refused}");
+    }
 }

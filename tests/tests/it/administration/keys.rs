@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use super::{PASSWORD, enroll, refuses, running, says};
 
-fn keys(site: &Site) -> Vec<Value> {
+pub(super) fn keys(site: &Site) -> Vec<Value> {
     let keys = site.lanyard_json(&["keys", "list"]).unwrap();
     keys.as_array().unwrap().clone()
 }
 
-fn ids(keys: &[Value]) -> Vec<(&str, &str)> {
+pub(super) fn ids(keys: &[Value]) -> Vec<(&str, &str)> {
     fn word<'a>(key: &'a Value, name: &str) -> &'a str {
         key[name].as_str().unwrap()
     }
@@ -26,12 +26,12 @@ fn ids(keys: &[Value]) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn is_postgres(site: &Site) -> bool {
+pub(super) fn is_postgres(site: &Site) -> bool {
     site.database_url().starts_with("postgres")
 }
 
 /// Lets the last rotation be two hours ago, which is when challenges of before are over.
-async fn age_rotation(site: &Site) {
+pub(super) async fn age_rotation(site: &Site) {
     let text = fs::read_to_string(site.data().join("sealing.key")).unwrap();
     let ring = KeyRing::from_text(&text).unwrap();
     let store = Store::connect(&site.database_url(), ring).await.unwrap();

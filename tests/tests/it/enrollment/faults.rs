@@ -11,7 +11,7 @@ use lanyard_device::{
     enroll::{Phase, StepError},
     http::Answer,
 };
-use lanyard_tests::{balancer::Balancer, database, site::run};
+use lanyard_tests::{balancer::Balancer, database, process::wait_until, site::run};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -138,6 +138,11 @@ async fn a_database_that_was_gone_is_gone_on_with_when_it_is_back() {
     wire.cut();
     let result = journey.acknowledged(&command);
     expect_failing(&stage, &journey, &result, "database").await;
+    let place = format!("database=\"postgres://{}/{name}\"", wire.address());
+    wait_until("the log to say which database it is", || {
+        stage.site.server_log().contains(&place).then_some(())
+    })
+    .unwrap();
 
     wire.mend();
     let taken = async {
