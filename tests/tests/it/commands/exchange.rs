@@ -7,6 +7,7 @@ use std::{
 
 use lanyard_store::Store;
 use lanyard_tests::{process::wait_until, site::Site};
+use sea_orm::{ConnectionTrait as _, Database};
 
 use super::running;
 use crate::puppet::{Puppet, command};
@@ -208,6 +209,11 @@ async fn an_exchange_keeps_the_rules() {
     let store = site.store().await.unwrap();
     let puppets = Puppet::enroll(&site, SCRIPTS.len());
     assert_eq!(puppets.len(), SCRIPTS.len());
+    // A device with a new token is reminded as soon as one is woken that put something off; these have had theirs for three days.
+    let database = Database::connect(site.database_url()).await.unwrap();
+    let age = "UPDATE enrollment SET token_updated_at = token_updated_at - 259200000";
+    let aged = database.execute_unprepared(age).await.unwrap();
+    assert_eq!(aged.rows_affected(), puppets.len() as u64);
     for (puppet, script) in puppets.iter().zip(&SCRIPTS) {
         play(&site, &store, puppet, script).await;
     }
@@ -242,7 +248,7 @@ async fn play(site: &Site, store: &Store, puppet: &Puppet, script: &Script) {
 
 /// Whether the device is woken before it would be reminded of what it was told already.
 async fn due_soon(store: &Store, puppet: &Puppet) -> bool {
-    const REMINDER: Duration = Duration::from_secs(3600);
+    const REMINDER: Duration = Duration::from_hours(1);
     let due = store.push_due(&puppet.udid).await.unwrap();
     due.is_some_and(|due| due < SystemTime::now() + REMINDER / 2)
 }
