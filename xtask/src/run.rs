@@ -132,7 +132,7 @@ pub(crate) fn bench(names: &[OsString]) -> Result<(), Failure> {
         )));
     }
     setup::prepare(&setup::TO_MEASURE)?;
-    let stage = Stage::begin("Building, optimised (the first time: about 20 minutes on 2 cores)");
+    let stage = Stage::begin("Building, optimised (the first time: about 25 minutes on 2 cores)");
     // One selection of packages for both calls: for another, cargo builds most of them again with other features.
     let selected = ["--workspace", "--locked"];
     let benches: Vec<_> = match names {
